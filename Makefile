@@ -1,0 +1,64 @@
+# The front door. Needs only Python 3.11 to 3.13 and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GR2ST_SHARED ?= ../shared
+DAGSTER_HOME := $(CURDIR)/.dagster_home
+export GR2ST_HOME := $(CURDIR)
+export DAGSTER_DISABLE_TELEMETRY := 1
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test ui check real bench setup browser fmt lock
+
+demo: setup $(DAGSTER_HOME)/dagster.yaml ## make a synthetic cohort, run everything on it, show the scoreboard and a query
+	$(BIN)/gr2st demo
+
+test: setup browser ## run the tests
+	$(BIN)/pytest
+
+ui: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster UI and daemon on http://127.0.0.1:3000
+	DAGSTER_HOME=$(DAGSTER_HOME) OMP_NUM_THREADS=1 $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+
+check: setup $(DAGSTER_HOME)/dagster.yaml ## formatting, lint, types, import layers, definitions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	DAGSTER_HOME=$(DAGSTER_HOME) $(BIN)/dagster definitions validate -w workspace.yaml
+
+real: setup $(DAGSTER_HOME)/dagster.yaml ## full scoreboards on the real sections in ../shared (GR2ST_SHARED)
+	$(BIN)/gr2st cohort add her2st $(GR2ST_SHARED)/her2st
+	$(BIN)/gr2st materialize --cohort her2st --panel $(GR2ST_SHARED)/panels/her2st_785.txt \
+		--target per_spot --target per_gene_legacy --target cp10k
+	$(BIN)/gr2st materialize --cohort her2st --panel breast_markers
+
+bench: setup ## what the README's claims of speed are made from
+	$(BIN)/python benchmarks/definitions_load.py
+
+fmt: setup ## format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(BIN)/uv ## resolve the dependencies anew
+	$(BIN)/uv pip compile --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock \
+		--no-emit-index-url --upgrade --quiet
+
+setup: $(VENV)/.installed
+
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	mkdir -p $(DAGSTER_HOME)
+	ln -sfn ../dagster.yaml $@
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip sync --quiet requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps -e .
+	touch $@
+
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true; }

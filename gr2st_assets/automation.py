@@ -1,0 +1,34 @@
+"""Named jobs: the three stages that the ``gr2st`` command runs in turn.
+
+Belongs here: which assets make a stage. Does not belong here: sensors and schedules of other journeys.
+
+One job cannot span two partition sets, hence a section stage, a fold stage, and stages without partitions.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+SECTION_STAGE = "sections"
+FOLD_TABLE_STAGE = "fold_table"
+FOLD_STAGE = "folds"
+SUMMARY_STAGE = "summary"
+
+
+def stage_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:
+    """Make one job a stage."""
+
+    def names(partitions: str | None) -> list[dg.AssetKey]:
+        return [a.key for a in assets if getattr(a.partitions_def, "name", None) == partitions]
+
+    fold_table = dg.AssetKey(["folds", "fold_table"])
+    return [
+        dg.define_asset_job(SECTION_STAGE, selection=names("sections"), description="Slides to embeddings and graphs."),
+        dg.define_asset_job(FOLD_TABLE_STAGE, selection=[fold_table], description="Who trains and who is tested."),
+        dg.define_asset_job(FOLD_STAGE, selection=names("folds"), description="Panels, models, predictions, scores."),
+        dg.define_asset_job(
+            SUMMARY_STAGE,
+            selection=[key for key in names(None) if key != fold_table],
+            description="Scoreboard, reference bank, catalogue.",
+        ),
+    ]

@@ -1,0 +1,108 @@
+"""The ``gr2st`` command: one journey a subcommand.
+
+Belongs here: arguments, messages, exit codes. Does not belong here: work of any kind. Data goes to standard output,
+everything else to standard error. Exit codes: 0 done, 1 something failed or was refused, 2 wrong usage.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gr2st_core.errors import Gr2stError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split("\n")[0]
+)
+cohort_app = typer.Typer(no_args_is_help=True, help="Cohorts: folders of sections.")
+app.add_typer(cohort_app, name="cohort")
+
+Panel = Annotated[str, typer.Option(help="fold_safe, breast_markers, or a text file with one gene a line")]
+Targets = Annotated[list[str], typer.Option("--target", help="per_spot, per_gene_legacy, cp10k; may be repeated")]
+Seeds = Annotated[list[int], typer.Option("--seed", help="may be repeated")]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="YAML overrides of the settings")]
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@app.command()
+def demo(
+    patients: Annotated[int, typer.Option(min=2, help="patients of the synthetic cohort")] = 4,
+    sections: Annotated[int, typer.Option(min=1, help="sections per patient")] = 2,
+) -> None:
+    """Make a synthetic cohort, materialize the whole graph on it, show the scoreboard and a query."""
+    from gr2st_assets.journeys import run_demo
+
+    raise typer.Exit(run_demo(patients, sections, say))
+
+
+@cohort_app.command("add")
+def cohort_add(
+    name: Annotated[str, typer.Argument(help="lower case letters, digits, _ and -")],
+    folder: Annotated[Path, typer.Argument(help="folder of a known layout")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="report, register nothing")] = False,
+) -> None:
+    """Inspect a folder completely, report every fault at once, register the sections that have none."""
+    from gr2st_assets.journeys import add_cohort
+
+    raise typer.Exit(add_cohort(name, folder, dry_run, say))
+
+
+@app.command()
+def materialize(
+    cohort: Annotated[list[str], typer.Option(help="registered cohort; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
+    panel: Panel = "fold_safe",
+    target: Targets = ["per_spot"],  # noqa: B006 - typer's way
+    seed: Seeds = [0],  # noqa: B006 - typer's way
+    settings: SettingsFile = None,
+    fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
+) -> None:
+    """Materialize everything that is not current, from slides to scoreboard and catalogue."""
+    from gr2st_assets.journeys import materialize_cohorts
+
+    raise typer.Exit(materialize_cohorts(cohort, panel, target, seed, settings, fold, say))
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="one SELECT; - reads it from standard input")],
+    form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    limit: Annotated[int, typer.Option(min=1, help="most rows returned")] = 10_000,
+) -> None:
+    """Ask the catalogue, read-only; safe while runs go on."""
+    from gr2st_assets.journeys import run_sql
+
+    raise typer.Exit(run_sql(sys.stdin.read() if query == "-" else query, form, limit, say))
+
+
+@app.command()
+def doctor(
+    verify: Annotated[bool, typer.Option("--verify", help="read every file again and compare its checksum")] = False,
+) -> None:
+    """Look at versions, device, instance, leftovers and damage; free pool slots of runs that ended."""
+    from gr2st_assets.doctor import examine
+
+    raise typer.Exit(examine(say, deep=verify))
+
+
+@app.command()
+def rollback(generation: Annotated[int, typer.Argument(min=1, help="number of an earlier generation")]) -> None:
+    """Show readers an earlier generation again, until something new is published."""
+    from gr2st_assets.lake import Lake
+    from gr2st_assets.project import lake_root
+    from gr2st_assets.readers import rollback as go_back
+
+    say(f"readers now see generation {go_back(Lake(lake_root()), generation).number}")
+
+
+def main() -> None:
+    """Run the command; the project's own errors become two lines, not a traceback."""
+    try:
+        app()
+    except (Gr2stError, FileNotFoundError) as error:
+        say(f"error: {error}")
+        raise SystemExit(1) from error

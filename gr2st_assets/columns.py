@@ -1,0 +1,77 @@
+"""Columns that several tables share, so that one quantity has one name, type and unit everywhere.
+
+Belongs here: constructors of columns, shared columns and the key tuples made of them. Does not belong here: tables.
+"""
+
+from gr2st_assets.schema import Column
+
+
+def text(name: str, description: str, *allowed: str, nullable: bool = False) -> Column:
+    """Describe an id or label."""
+    return Column(name, "string", description, allowed=allowed, nullable=nullable)
+
+
+def count(name: str, description: str, unit: str = "", minimum: int = 0, *, nullable: bool = False) -> Column:
+    """Describe a whole number."""
+    return Column(name, "int64", description, unit, minimum=minimum, nullable=nullable)
+
+
+def correlation(name: str, description: str) -> Column:
+    """Describe a correlation; NULL where it is undefined."""
+    # rounding may carry a perfect correlation just past one
+    return Column(name, "float64", description, nullable=True, minimum=-1 - 1e-9, maximum=1 + 1e-9)
+
+
+def error(name: str, description: str, unit: str = "target units") -> Column:
+    """Describe a prediction error; NULL for a diagnostic, whose unit is not the target's."""
+    return Column(name, "float64", description, unit, minimum=0, nullable=True)
+
+
+COHORT = text("cohort", "study the section belongs to")
+SECTION_ID = text("section_id", "tissue section, unique within its cohort")
+PATIENT_ID = text("patient_id", "donor, unique within the cohort")
+SPOT_ID = text("spot_id", "capture spot, unique within its section")
+GENE = text("gene", "gene symbol as in the counts")
+FOLD_ID = text("fold_id", "fold: cohort/section-<id>, cohort/patient-<id>, cohort/all or external/<cohort>")
+SPLIT_UNIT = text("split_unit", "what is held out together", "section", "patient", "external", "all")
+PANEL = text("panel", "name of the ordered gene list")
+TARGET = text("target", "normalisation that is predicted", "per_spot", "per_gene_legacy", "cp10k")
+SEED = count("seed", "seed of every random draw")
+MODEL_ID = text("model_id", "content hash of the trained model")
+N_SPOTS = count("n_spots", "spots looked at")
+EMBEDDING = Column("embedding", "list<float32>", "one number per dimension, equally many in every row")
+
+SECTION = (COHORT, SECTION_ID)
+SECTION_OF_PATIENT = (*SECTION, PATIENT_ID)
+SPOT = (*SECTION, SPOT_ID)
+EDGE = (*SECTION, text("source_spot_id", "spot the edge leaves"), text("target_spot_id", "spot the edge enters"))
+RUN = (FOLD_ID, PANEL, TARGET, SEED)
+RUN_OF_MODEL = (*RUN, MODEL_ID)
+PREDICTOR = (text("method", "kind of predictor"), text("profile", "variant of the method"))
+SPOT_KEY = ("cohort", "section_id", "spot_id")
+EDGE_KEY = ("cohort", "section_id", "source_spot_id", "target_spot_id")
+RUN_KEY = ("fold_id", "panel", "target", "seed")
+SCORE_KEY = (*RUN_KEY, "method", "profile", "cohort", "section_id")
+
+PEARSON = correlation("pearson", "Pearson correlation over spots; NULL where either side is constant")
+ZERO_FILLED = correlation("pearson_zero_filled", "as pearson, a constant prediction counting as 0")
+SPEARMAN = correlation("spearman", "Spearman rank correlation over spots")
+EQUAL_DEPTH = correlation("pearson_equal_depth", "pearson on counts thinned to one depth per section")
+SHUFFLED = correlation("pearson_shuffled", "control: pearson after the section's spots are permuted")
+CEILING = correlation("ceiling", "highest pearson that the noise of the counts allows")
+CEILING_DEPTH = correlation("ceiling_given_depth", "ceiling of what sequencing depth does not explain")
+MSE = error("mse", "mean squared error over spots", "target units squared")
+MAE = error("mae", "mean absolute error over spots")
+MEAN_ERROR = error("section_mean_error", "error of the section mean, absolute, mean over genes")
+KNOWN_PATIENT = Column("patient_in_training", "bool", "whether the patient has other sections in training")
+
+MODEL_IF_ANY = text("model_id", "content hash of the trained model; NULL for a diagnostic", nullable=True)
+SCORED = (*RUN, SPLIT_UNIT, *PREDICTOR, MODEL_IF_ANY, *SECTION_OF_PATIENT, KNOWN_PATIENT)
+GENE_SCORES = (PEARSON, ZERO_FILLED, SPEARMAN, EQUAL_DEPTH, MSE, MAE)
+GENE_FACTS = (
+    Column("observed_mean", "float64", "mean over spots", "target units"),
+    Column("predicted_mean", "float64", "mean over spots; NULL for a diagnostic", "target units", nullable=True),
+    Column("is_observed_constant", "bool", "whether the measurement never changes"),
+    Column("is_predicted_constant", "bool", "whether the prediction never changes"),
+)
+SUMMARY = (*GENE_SCORES, MEAN_ERROR, CEILING, CEILING_DEPTH, SHUFFLED)

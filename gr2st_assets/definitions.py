@@ -1,0 +1,46 @@
+"""The one Definitions object: assets, jobs, resources, executor.
+
+Belongs here: putting things together. Does not belong here: anything that could be computed; loading this module
+imports neither torch nor pandas nor scanpy.
+"""
+
+import dagster as dg
+
+from gr2st_assets.assets.catalog import catalog_asset
+from gr2st_assets.assets.cells import cell_types
+from gr2st_assets.assets.evaluation import gene_scores, scoreboard, section_scores
+from gr2st_assets.assets.expression import hvg_table, panel
+from gr2st_assets.assets.folds import fold_table
+from gr2st_assets.assets.graphs import functional_graph, spatial_graph
+from gr2st_assets.assets.image import EMBEDDINGS
+from gr2st_assets.assets.predictions import MODELS, PREDICTIONS, observed
+from gr2st_assets.assets.raw import counts, slides, spots
+from gr2st_assets.assets.serving import reference_bank
+from gr2st_assets.automation import stage_jobs
+from gr2st_assets.console import progress_logger
+from gr2st_assets.io_manager import LakeIOManager
+from gr2st_assets.resources import Experiment, LakeResource
+
+TABLE_ASSETS = [
+    slides, spots, counts, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed, *MODELS,
+    *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, reference_bank,
+]  # fmt: skip
+ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
+
+defs = dg.Definitions(
+    assets=ASSETS,
+    jobs=stage_jobs(ASSETS),
+    resources={
+        "lake": LakeResource(),
+        # config of the experiment is set per run, in the launchpad or by gr2st materialize
+        "experiment": Experiment.configure_at_launch(),
+        "io_manager": LakeIOManager(),
+    },
+    loggers={"progress": progress_logger},
+    executor=dg.multiprocess_executor.configured(
+        {
+            "max_concurrent": 2,
+            "start_method": {"forkserver": {"preload_modules": ["gr2st_assets.definitions", "gr2st_core.warm"]}},
+        }
+    ),
+)

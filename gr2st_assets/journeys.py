@@ -1,0 +1,119 @@
+"""What the subcommands do, each in one function that says what it does and gives an exit code.
+
+Belongs here: putting register, runs and readers in order for a person. Does not belong here: arguments (``cli``),
+the work itself.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gr2st_assets import register
+from gr2st_assets.lake import Lake
+from gr2st_assets.project import home, lake_root, prepare_environment
+from gr2st_core.errors import MissingArtifactError
+from gr2st_core.types import SectionKey
+
+Say = Callable[[str], None]
+
+SCOREBOARD = """
+SELECT cohort, split_unit, training_patients AS patients, panel, target, seed, method || '_' || profile AS method,
+       round(pearson, 3) AS pearson, round(pearson_patients, 3) AS over_patients,
+       round(pearson_equal_depth, 3) AS equal_depth, round(spearman, 3) AS spearman, round(mse, 4) AS mse,
+       round(pearson_shuffled, 3) AS shuffled, round(ceiling, 3) AS ceiling, n_undefined AS undefined, n_sections AS n
+FROM scoreboard
+WHERE list_contains(string_split($cohorts, ','), cohort)
+ORDER BY cohort, panel, target, seed, split_unit, patients, is_diagnostic, pearson DESC NULLS LAST
+"""
+EXAMPLE = """
+SELECT gene, round(avg(pearson), 3) AS pearson, count(*) AS sections
+FROM gene_scores
+WHERE method = 'gr2st' AND split_unit = 'patient' AND cohort = 'demo'
+GROUP BY gene ORDER BY 2 DESC LIMIT 5
+"""
+
+
+def run_demo(n_patients: int, sections_per_patient: int, say: Say) -> int:
+    """Make the synthetic cohort if it is not there, materialize it, and show what came of it."""
+    from gr2st_core.cohorts.synthetic import make_synthetic_cohort
+
+    folder = home() / "cohorts" / "demo"
+    if not (folder / "data").is_dir():
+        say(f"making a synthetic cohort in {folder}")
+        make_synthetic_cohort(folder, n_patients=n_patients, sections_per_patient=sections_per_patient)
+    lake = Lake(lake_root())
+    if "demo" not in register.names(lake) and (code := add_cohort("demo", folder, False, say, is_synthetic=True)):
+        return code
+    settings = home() / "settings" / "demo.yml"
+    code = materialize_cohorts(["demo"], "fold_safe", ["per_spot"], [0], settings, [], say)
+    say(f'\nlake: {lake.root}\nquery: gr2st sql "{" ".join(EXAMPLE.split())}"')
+    run_sql(EXAMPLE, "table", 100, say)
+    say("look at it: make ui, then http://127.0.0.1:3000")
+    return code
+
+
+def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic: bool = False) -> int:
+    """Inspect a cohort folder, report, and register its good sections; 1 if anything was refused."""
+    from gr2st_core.settings import load_settings
+
+    SectionKey(name, "any")
+    cohort, faults = register.inspect(
+        name, folder, load_settings(), lambda label, done, total: say(f"{done}/{total} {label}")
+    )
+    for fault in faults:
+        say(f"fault: {fault}")
+    images = sum(entry.image_path is not None for entry in cohort.entries)
+    patients = {entry.patient_id for entry in cohort.entries}
+    found = f"{len(cohort.entries)} sections of {len(patients)} patients, {images} with an image, {len(faults)} faults"
+    if dry_run or not cohort.entries:
+        say(f"{name}: {found}; nothing registered")
+        return int(bool(faults) or not cohort.entries)
+    register.save(Lake(lake_root()), replace(cohort, is_synthetic=is_synthetic))
+    say(f"{name}: {found}; registered")
+    return int(bool(faults))
+
+
+def materialize_cohorts(
+    cohorts: Sequence[str],
+    panel: str,
+    targets: Sequence[str],
+    seeds: Sequence[int],
+    settings: Path | None,
+    folds: Sequence[str],
+    say: Say,
+) -> int:
+    """Run all stages for the cohorts under every target and seed, then show the scoreboard."""
+    prepare_environment()
+    from gr2st_assets.runs import materialize
+
+    lake = Lake(lake_root())
+    chosen = list(cohorts) or register.names(lake)
+    if not chosen:
+        raise MissingArtifactError("no cohort is registered", hint="gr2st cohort add NAME FOLDER, or gr2st demo")
+    common: dict[str, Any] = {"panel": _absolute(panel), "settings_file": str(settings.resolve()) if settings else ""}
+    experiments = [{**common, "target": target, "seed": seed} for target in targets for seed in seeds]
+    outcome = materialize(lake, chosen, experiments, folds)
+    say(f"{len(outcome.current)} partitions were current and not run again")
+    for key, message in outcome.failed.items():
+        say(f"failed: {key}\n{message}")
+    run_sql(SCOREBOARD, "table", 10_000, say, {"cohorts": ",".join(chosen)})
+    return int(bool(outcome.failed))
+
+
+def _absolute(panel: str) -> str:
+    return str(Path(panel).resolve()) if Path(panel).suffix else panel
+
+
+def run_sql(query: str, form: str, limit: int, say: Say, params: dict[str, Any] | None = None) -> int:
+    """Run one query on the catalogue and write the answer to standard output."""
+    from gr2st_assets.readers import catalog_path
+    from gr2st_assets.sql import Limits, run_query
+    from gr2st_assets.sql_formats import write_answer
+
+    answer = run_query(catalog_path(Lake(lake_root())), query, params=params or {}, limits=Limits(rows=limit))
+    write_answer(answer.table, form, sys.stdout.buffer)
+    if answer.is_cut:
+        say(f"only the first {limit} rows are shown; see --limit")
+    return 0

@@ -1,0 +1,54 @@
+"""One job over one range of partitions, in this process.
+
+Belongs here: executing a job on the project's instance and telling which partitions failed. Does not belong here:
+which ranges (``runs``), sharing them among processes (``worker``).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from gr2st_assets.dead_runs import process_tags
+from gr2st_assets.definitions import defs
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def run_job(
+    instance: dg.DagsterInstance, job: str, key_range: tuple[str, str] | None, experiment: dict[str, Any]
+) -> dict[str, str]:
+    """Run one job once, over a range of partitions or over none.
+
+    Returns
+    -------
+    Partitions that failed, with the errors of the step that said so.
+
+    Raises
+    ------
+    RuntimeError
+        A step failed otherwise than by refusing partitions: a defect.
+    """
+    resources = {"resources": {"experiment": {"config": experiment}}} if key_range else {}
+    result = defs.resolve_job_def(job).execute_in_process(
+        run_config={**resources, "loggers": {"progress": {"config": {}}}},
+        instance=instance,
+        tags={**process_tags(), **({RANGE_START: key_range[0], RANGE_END: key_range[1]} if key_range else {})},
+        raise_on_error=False,
+    )
+    failed: dict[str, str] = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            failed.update(_failed_partitions(event))
+    if not result.success and not failed:
+        raise RuntimeError(f"run {result.run_id} of {job} failed; its log in the UI says why (make ui)")
+    return failed
+
+
+def _failed_partitions(event: dg.DagsterEvent) -> dict[str, str]:
+    """Partitions named by a failure of ``steps.run_step``; any other failure is a defect and is raised."""
+    data = event.step_failure_data
+    if data.user_failure_data is None or "failed_partitions" not in data.user_failure_data.metadata:
+        message = data.error.to_string() if data.error else event.message
+        raise RuntimeError(f"step {event.step_key} failed\n{message}")
+    keys = data.user_failure_data.metadata["failed_partitions"].value
+    return dict.fromkeys(keys, data.user_failure_data.description or "")

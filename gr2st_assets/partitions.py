@@ -1,0 +1,62 @@
+"""Partition keys: one dynamic set of sections, one of folds.
+
+Belongs here: the two definitions, and how a key is taken apart. Does not belong here: which sections a fold trains
+on, which is data (``folds/fold_table``), never a partition mapping.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import dagster as dg
+
+SECTIONS = dg.DynamicPartitionsDefinition(name="sections")
+"""Keys ``cohort/section``."""
+
+FOLDS = dg.DynamicPartitionsDefinition(name="folds")
+"""Keys ``cohort/section-<id>``, ``cohort/patient-<id>``, ``cohort/all``, ``external/<cohort>``."""
+
+ALL_SECTIONS = dg.AllPartitionMapping()
+
+
+@dataclass(frozen=True)
+class PartitionKey:
+    """A section or fold key, taken apart at its slash."""
+
+    cohort: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "PartitionKey":
+        """Split ``cohort/name``."""
+        cohort, _, name = text.partition("/")
+        return cls(cohort, name)
+
+
+def add_missing(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: list[str]) -> list[str]:
+    """Register keys that are new, in the given order; return them."""
+    known = set(instance.get_dynamic_partitions(definition.name))
+    new = [key for key in keys if key not in known]
+    if new:
+        instance.add_dynamic_partitions(definition.name, new)
+    return new
+
+
+def contiguous_ranges(ordered: list[str], wanted: set[str]) -> list[tuple[str, str]]:
+    """Group neighbouring keys into (first, last), so that one Dagster run can take each."""
+    ranges: list[tuple[str, str]] = []
+    previous_taken = False
+    for key in ordered:
+        taken = key in wanted
+        if taken and previous_taken:
+            ranges[-1] = (ranges[-1][0], key)
+        elif taken:
+            ranges.append((key, key))
+        previous_taken = taken
+    return ranges
+
+
+def shares(ordered: list[str], key_range: tuple[str, str], n_shares: int) -> list[tuple[str, str]]:
+    """Part a range into at most ``n_shares`` of neighbouring keys, as even as can be."""
+    keys = ordered[ordered.index(key_range[0]) : ordered.index(key_range[1]) + 1]
+    cuts = [round(i * len(keys) / n_shares) for i in range(n_shares + 1)]
+    return [(keys[a], keys[b - 1]) for a, b in pairwise(cuts) if a < b]

@@ -1,0 +1,84 @@
+"""What readers of the lake are given: one complete generation, as a DuckDB file.
+
+Belongs here: from the newest artefacts to the catalogue, and going back. Does not belong here: when artefacts may be
+shown together (``manifest``), the views (``catalog``), running queries (``sql``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gr2st_assets import manifest
+from gr2st_assets.catalog import build_catalog
+from gr2st_assets.lake import Lake
+from gr2st_assets.project import home
+from gr2st_assets.publish import is_local
+from gr2st_assets.records import Slot
+from gr2st_assets.sections import read_folds
+
+CHECKS = "checks/"
+
+
+@dataclass(frozen=True)
+class Published:
+    """The catalogue as it now stands.
+
+    Attributes
+    ----------
+    number
+        Manifest that it shows.
+    waiting
+        Fold sets, and tables that users added, that are made but not shown, and why.
+    """
+
+    path: Path
+    number: int
+    n_files: int
+    waiting: list[str]
+
+
+def catalog_path(lake: Lake) -> Path:
+    """Where the DuckDB file is: in the lake, or in the project folder if the lake is remote."""
+    return Path(lake.root.path) / "catalog.duckdb" if is_local(lake.root) else home() / "catalog.duckdb"
+
+
+def publish_catalog(lake: Lake) -> Published:
+    """Show readers the newest complete generation."""
+    folds = _fold_sets(lake)
+    current = manifest.build_manifest(lake, folds)
+    waiting = [
+        f"{s.table} {dict(s.keys)} {s.unit}: missing {s.missing[:5]}, generations {len(s.generations)}"
+        for s in manifest.held_back(lake, folds)
+    ]
+    return _write(lake, current, waiting)
+
+
+def shown_next(lake: Lake, table: str) -> dict[Slot, str]:
+    """Artefacts of one table that the next catalogue will show, by slot: what may be averaged together."""
+    entries = manifest.preview(lake, _fold_sets(lake))
+    return {slot: entry.digest for slot, entry in sorted(entries.items()) if slot.table == table}
+
+
+def rollback(lake: Lake, number: int) -> Published:
+    """Show readers an earlier generation again, until something new is published."""
+    return _write(lake, manifest.rollback(lake, number), [])
+
+
+def _write(lake: Lake, shown: manifest.Manifest, waiting: list[str]) -> Published:
+    files = shown.parquet_files(lake)
+    tables = {name: paths for name, paths in files.items() if not name.startswith(CHECKS)}
+    tables["catalog/check_results"] = [p for name, paths in files.items() if name.startswith(CHECKS) for p in paths]
+    path = catalog_path(lake)
+    left_out = build_catalog(lake.root, tables, path)
+    return Published(path, shown.number, sum(map(len, files.values())), [*waiting, *left_out])
+
+
+def _fold_sets(lake: Lake) -> Mapping[tuple[str, str], list[str]]:
+    """Folds of each cohort and split unit, by their names in the lake's folders."""
+    if lake.head(lake.slot("folds/fold_table")) is None:
+        return {}
+    sets: dict[tuple[str, str], list[str]] = {}
+    for fold_id, fold in read_folds(lake).items():
+        cohort, _, name = fold_id.partition("/")
+        sets.setdefault((cohort, fold.split_unit), []).append(name)
+    return sets

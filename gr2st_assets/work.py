@@ -1,0 +1,167 @@
+"""What an asset's compute function gets, for one section or one fold.
+
+Belongs here: the values of the partition, and how its inputs are read and named. Does not belong here: when it is
+computed (``steps``), what Dagster sees of it (``kinds``).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gr2st_assets import register
+from gr2st_assets.fingerprint import fingerprint
+from gr2st_assets.lake import Lake
+from gr2st_assets.project import home
+from gr2st_assets.resources import Experiment
+from gr2st_assets.sections import image_section, read_folds, read_panel, read_rows, train_section
+from gr2st_assets.slots import Variant, fold_slot, section_slot
+from gr2st_core.errors import MissingArtifactError
+from gr2st_core.types import ImageSection, Panel, SectionKey, TrainSection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gr2st_core.cohorts.records import RawSection, SectionEntry
+    from gr2st_core.settings import Settings
+    from gr2st_core.training.folds import Fold
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SectionWork:
+    """One section: its identity, its registered files, its rows in other tables."""
+
+    key: SectionKey
+    lake: Lake
+    experiment: Experiment
+    settings: "Settings"
+    progress: Progress
+
+    @property
+    def entry(self) -> "SectionEntry":
+        """The section's files."""
+        return register.load(self.lake, self.key.cohort).entry(self.key)
+
+    def raw(self) -> "RawSection":
+        """The section as its cohort's reader reads it."""
+        return register.load(self.lake, self.key.cohort).read(self.key)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Columns that identify the section in its tables."""
+        return {"cohort": self.key.cohort, "section_id": self.key.section_id}
+
+    def rows(self, table: str) -> "pd.DataFrame":
+        """The section's rows of another table."""
+        return read_rows(self.lake, table, self.key).to_pandas()
+
+    def inputs(self, tables: Iterable[str]) -> dict[str, str]:
+        """Digests of the section's artefacts in the named tables."""
+        return {table: self.lake.require_head(section_slot(self.lake, table, self.key)).digest for table in tables}
+
+
+@dataclass(frozen=True)
+class FoldWork:
+    """One fold under one panel, target and seed."""
+
+    fold: "Fold"
+    variant: Variant
+    lake: Lake
+    experiment: Experiment
+    settings: "Settings"
+    progress: Progress
+
+    @property
+    def run_columns(self) -> dict[str, str | int]:
+        """Columns that say what every row of the fold's tables was made for."""
+        variant = self.variant
+        return {"fold_id": self.fold.fold_id, "panel": variant.panel, "target": variant.target, "seed": variant.seed}
+
+    def sections(self, roles: Iterable[str]) -> list[SectionKey]:
+        """Sections with any of the roles, role by role, in key order."""
+        return [key for role in roles for key in getattr(self.fold, role)]
+
+    def panel(self) -> Panel:
+        """Genes to predict in this fold."""
+        return read_panel(self.lake, fold_slot(self.lake, "expression/panel", self.fold.fold_id, self.variant))
+
+    def train_sections(self, features: Sequence[str]) -> list[TrainSection]:
+        """Training sections with patch features of the named encoders."""
+        return [train_section(self.lake, key, features) for key in self.fold.train]
+
+    def test_sections(self, features: Sequence[str]) -> list[ImageSection]:
+        """Held-out sections as a query sees them."""
+        return [image_section(self.lake, key, features) for key in self.fold.test]
+
+    def truth_sections(self) -> list[TrainSection]:
+        """Held-out sections with their counts, for scoring only."""
+        return [train_section(self.lake, key, ()) for key in self.fold.test]
+
+    def rows(self, table: str) -> "pd.DataFrame":
+        """The fold's rows of another fold table."""
+        return self.lake.read_table(fold_slot(self.lake, table, self.fold.fold_id, self.variant)).to_pandas()
+
+    def section_inputs(self, tables: Iterable[str], roles: Iterable[str]) -> dict[str, str]:
+        """Digests of the artefacts of the fold's sections in the named section tables."""
+        keys = self.sections(roles)
+        return {
+            f"{table}:{key}": self.lake.require_head(section_slot(self.lake, table, key)).digest
+            for table in tables
+            for key in keys
+        }
+
+    def membership(self, roles: Iterable[str]) -> dict[str, str]:
+        """What the fold table says of the sections with these roles, as an input."""
+        return {
+            f"fold:{role}": ",".join(f"{key}={self.fold.patients[key]}" for key in getattr(self.fold, role))
+            for role in roles
+        }
+
+    def resume_folder(self, table: str, inputs: Mapping[str, str]) -> Path:
+        """Folder for checkpoints of one training job, the same again only for the same inputs."""
+        return home() / ".training" / fingerprint(table, self.fold.fold_id, str(self.variant), inputs)[:16]
+
+    def generation(
+        self,
+        asset: str,
+        mark: str,
+        section_tables: Iterable[str],
+        fold_tables: Iterable[str],
+        outside: Mapping[str, str],
+    ) -> str:
+        """Name what is equal in all folds of a set: code, settings, files outside, the cohort's data; not the fold."""
+        upstream = {
+            table: self.lake.require_head(fold_slot(self.lake, table, self.fold.fold_id, self.variant)).provenance
+            for table in fold_tables
+        }
+        inputs: Mapping[str, str] = {
+            **dict(sorted(self.section_inputs(section_tables, ("test", "train")).items())),
+            **{table: provenance.generation for table, provenance in upstream.items()},
+            **outside,
+        }
+        return fingerprint(asset, mark, "", inputs)
+
+
+def open_folds(
+    lake: Lake, experiment: Experiment, settings: "Settings", progress: Callable[[str], Progress]
+) -> Callable[[str], FoldWork]:
+    """Read the fold table once, and open folds of it by key.
+
+    Raises
+    ------
+    MissingArtifactError
+        There is no fold table, or (on opening) no such fold in it.
+    """
+    folds = read_folds(lake)
+    variant = experiment.variant()
+
+    def open_fold(key: str) -> FoldWork:
+        if key not in folds:
+            raise MissingArtifactError(
+                "the fold is not in the fold table", fold=key, hint="materialize folds/fold_table"
+            )
+        return FoldWork(folds[key], variant, lake, experiment, settings, progress(key))
+
+    return open_fold

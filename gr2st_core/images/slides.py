@@ -1,0 +1,272 @@
+"""One slide image: opened with care, decoded once, looked at small.
+
+Belongs here: reading an image file, its size and identity, thumbnail, tissue mask, and whether spots lie on it.
+Does not belong here: patches (``patches``), stain (``stain``), or where the file came from (``cohorts``).
+
+Coordinates are those of the stored pixel grid: x right, y down, the EXIF orientation tag is ignored, because spot
+positions are given on that grid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from scipy import ndimage
+
+from gr2st_core.errors import ImageError
+from gr2st_core.types import BoolArray, FloatArray, StrArray
+
+Pixels = NDArray[np.uint8]
+"""RGB image or images, the last axis is the colour in the order red, green, blue."""
+
+_READERS: dict[bytes, type[ImageFile.ImageFile]] = {
+    b"\xff\xd8\xff": JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    b"II*\0": TiffImageFile,
+    b"MM\0*": TiffImageFile,
+    b"II+\0": TiffImageFile,
+}
+_LAST_BYTES: dict[type[ImageFile.ImageFile], bytes] = {JpegImageFile: b"\xff\xd9", PngImageFile: b"IEND"}
+_TAIL = 65_536
+_MODES = {"L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"}
+_TRANSPARENT = {"LA", "P", "RGBA"}
+_MIN_CHROMA = 10.0
+
+
+class Slide:
+    """An image file whose header was accepted; pixels are decoded when first asked for.
+
+    Parameters
+    ----------
+    data
+        The whole file: what is hashed is what is decoded.
+    path, section
+        For error messages.
+    """
+
+    def __init__(self, data: bytes, path: Path, section: str | None = None) -> None:
+        self.path = path
+        self.section = section
+        self._data = data
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the file."""
+        return hashlib.sha256(self._data).hexdigest()
+
+    @cached_property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._open().size
+
+    def pixels(self) -> Pixels:
+        """Whole image, read-only uint8 ``(height, width, 3)``; decoded once and kept.
+
+        Grey and CMYK become RGB, transparent pixels white (the glass).
+
+        Raises
+        ------
+        ImageError
+            Truncated or damaged.
+        """
+        return self._pixels
+
+    @cached_property
+    def _pixels(self) -> Pixels:
+        pixels = self._decode(self._open())
+        pixels.setflags(write=False)
+        return pixels
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """Antialiased copy whose longer side is ``max_px`` at most, uint8 ``(height, width, 3)``.
+
+        Always made from the file, never from decoded pixels, so the same file gives the same bytes. JPEG files are
+        decoded at reduced scale.
+
+        Raises
+        ------
+        ImageError
+            Truncated or damaged.
+        """
+        return self._decode(self._open(), max_px)
+
+    def _open(self) -> ImageFile.ImageFile:
+        return _read_header(io.BytesIO(self._data), self.path, self.section)
+
+    def _decode(self, image: Image.Image, max_px: int | None = None) -> Pixels:
+        try:
+            if max_px is not None:
+                image.thumbnail((max_px, max_px), Image.Resampling.BICUBIC)
+            return np.array(_on_white(image))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ImageError(
+                "the image is truncated or damaged",
+                file=self.path,
+                section=self.section,
+                found=str(error),
+                hint="fetch the file again",
+            ) from error
+
+
+def open_slide(path: Path, *, max_megapixels: int, section: str | None = None) -> Slide:
+    """Open a JPEG, PNG or TIFF image; its size is judged from the header, before anything is decoded.
+
+    A missing end marker is noticed here, other damage when the pixels or a thumbnail are asked for.
+
+    Parameters
+    ----------
+    max_megapixels
+        Larger images are refused.
+    section
+        For error messages.
+
+    Raises
+    ------
+    ImageError
+        Not there, of another format or pixel type, larger than the cap, or cut off.
+    """
+    cap = max_megapixels * 1_000_000
+    try:
+        with path.open("rb") as file:
+            image = _read_header(file, path, section)
+            _require_size(image, path.stat().st_size, cap, path, section)
+            file.seek(0)
+            data = file.read()
+    except OSError as error:
+        raise ImageError("the image cannot be read", file=path, section=section, found=str(error)) from error
+    marker = _LAST_BYTES.get(type(image))
+    if marker is not None and marker not in data[-_TAIL:]:
+        raise ImageError(
+            "the image is truncated: its end marker is missing",
+            file=path,
+            section=section,
+            found=f"{len(data)} bytes",
+            hint="fetch the file again",
+        )
+    return Slide(data, path, section)
+
+
+def _read_header(file: IO[bytes], path: Path, section: str | None) -> ImageFile.ImageFile:
+    # The readers are called directly: Image.open would apply Pillow's own, process-wide pixel cap, which is below the
+    # size of ordinary slides, and try formats nobody stores slides in.
+    magic = file.read(8)
+    file.seek(0)
+    reader = next((reader for start, reader in _READERS.items() if magic.startswith(start)), None)
+    if reader is None:
+        raise ImageError(
+            "not an image of a known format", file=path, section=section, found=magic, expected="JPEG, PNG or TIFF"
+        )
+    try:
+        image = reader(file)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError("the image header is damaged", file=path, section=section, found=str(error)) from error
+    if image.mode not in _MODES:
+        raise ImageError(
+            "the pixel type is not supported",
+            file=path,
+            section=section,
+            found=image.mode,
+            expected=sorted(_MODES),
+            hint="convert the image to 8-bit RGB",
+        )
+    return image
+
+
+def _require_size(image: Image.Image, n_bytes: int, cap: int, path: Path, section: str | None) -> None:
+    width, height = image.size
+    # Four bytes a pixel is what an uncompressed image of the largest size needs: a longer file hides something.
+    if width * height > cap or n_bytes > 4 * cap:
+        raise ImageError(
+            "the image is too large",
+            file=path,
+            section=section,
+            found=f"{width}x{height} px, {n_bytes} bytes",
+            expected=f"at most {cap} px and {4 * cap} bytes",
+            hint="raise images.max_megapixels, or store the image at a lower resolution",
+        )
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode not in _TRANSPARENT:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    opaque = image.convert("RGBA")
+    glass = Image.new("RGBA", opaque.size, (255, 255, 255, 255))
+    return Image.alpha_composite(glass, opaque).convert("RGB")
+
+
+def tissue_mask(thumbnail: Pixels) -> BoolArray:
+    """Where there is stained tissue: Otsu's threshold on smoothed chroma (largest minus smallest colour value).
+
+    Chroma is small on glass, in fat and lumen, and on blackened background alike. A threshold of at least 10 of 255
+    keeps a blank slide blank.
+
+    Returns
+    -------
+    Shape ``(height, width)``.
+    """
+    chroma = np.ptp(thumbnail.astype(np.float32), axis=-1)
+    smooth = ndimage.gaussian_filter(chroma, sigma=1.0)
+    mask: BoolArray = smooth > max(_otsu(smooth), _MIN_CHROMA)
+    return mask
+
+
+def _otsu(values: NDArray[np.float32]) -> float:
+    counts, edges = np.histogram(values, bins=256, range=(0, 256))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    above = values.size - below
+    sum_below = np.cumsum(counts * centres)
+    split = (below > 0) & (above > 0)
+    if not split.any():
+        return float(centres[counts.argmax()])
+    gap = sum_below[split] / below[split] - (sum_below[-1] - sum_below[split]) / above[split]
+    return float(edges[1:][split][np.argmax(below[split] * above[split] * gap**2)])
+
+
+def png_bytes(pixels: Pixels | BoolArray) -> bytes:
+    """PNG file of an RGB image or a mask (true is white), the same bytes for the same pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def require_on_image(
+    pixel_xy: FloatArray, size_px: tuple[int, int], spot_ids: StrArray, section: str | None = None
+) -> None:
+    """Refuse spots whose centre is not on the image.
+
+    Parameters
+    ----------
+    pixel_xy
+        Spot centres, shape ``(n_spots, 2)``.
+    size_px
+        Width and height of the image.
+    spot_ids
+        Shape ``(n_spots,)``.
+
+    Raises
+    ------
+    ImageError
+        Names the spots.
+    """
+    inside = np.asarray(((pixel_xy >= 0) & (pixel_xy < np.asarray(size_px))).all(axis=1))
+    if not inside.all():
+        off = np.asarray(spot_ids)[~inside].tolist()
+        raise ImageError(
+            f"{len(off)} of {len(inside)} spots are off the image",
+            section=section,
+            field="pixel_x, pixel_y",
+            found=off[:10],
+            expected=f"0 <= x < {size_px[0]}, 0 <= y < {size_px[1]}",
+            hint="the coordinates may belong to another image or another resolution of it",
+        )

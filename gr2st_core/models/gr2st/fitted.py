@@ -1,0 +1,150 @@
+"""A trained GR2ST: prediction, and the functional graph it learned.
+
+Belongs here: the reference bank's making, the mix of retrieval and regression. Does not belong here: training, files
+(``stored``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from gr2st_core.graphs.functional import edge_table
+from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
+from gr2st_core.models.gr2st.network import Gr2stNetwork
+from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.predictor import ModelState
+from gr2st_core.retrieval.bank import ReferenceBank
+from gr2st_core.settings import Gr2stSettings
+from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection, require_image_sections
+
+
+@dataclass(frozen=True)
+class FittedGr2st:
+    """A trained GR2ST.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode; matrices hold float16 values, so that storing them changes nothing.
+    scaler, bank
+        Of the training spots.
+    settings, panel, target
+        What it was trained with.
+    config
+        The stored account of the training: see ``predictor``.
+    history
+        One row per epoch and loss term: stage, epoch, term, value.
+    """
+
+    network: Gr2stNetwork
+    scaler: FeatureScaler
+    bank: ReferenceBank
+    settings: Gr2stSettings
+    panel: Panel
+    target: Target
+    config: Mapping[str, Any]
+    history: pd.DataFrame = field(repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self.network.log_scale.device
+
+    def predict(self, section: ImageSection) -> Prediction:
+        """Predict a section from its image features and spot positions.
+
+        Returns
+        -------
+        Absolute expression in target units; components ``retrieval`` and ``regression``, mixed by ``weight``.
+
+        Raises
+        ------
+        LeakageError
+            Given anything but an ``ImageSection``, or a section that the model was trained on.
+        MissingArtifactError
+        """
+        require_image_sections([section])
+        self.bank.refuse([section.key])
+        query = as_query(section, self.scaler, self.settings.graph.radius_pitches, self.device)
+        retrieval, regression = predict_parts(self.network, self.bank, query, self.settings)
+        weight = self.settings.retrieval_weight
+        return Prediction(
+            key=section.key,
+            spot_ids=section.spot_ids,
+            genes=self.panel.genes,
+            values=weight * retrieval + (1 - weight) * regression,
+            components={"retrieval": retrieval, "regression": regression},
+            weight=weight,
+        )
+
+    def state(self) -> ModelState:
+        """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
+        network = {f"network.{name}": _stored(tensor) for name, tensor in self.network.state_dict().items()}
+        scaler = {f"scaler.{name}": array for name, array in self.scaler.to_arrays().items()}
+        return ModelState({**network, **scaler}, self.config, self.bank.to_arrays(), self.history)
+
+
+def predict_parts(
+    network: Gr2stNetwork, bank: ReferenceBank, query: Query, settings: Gr2stSettings
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Compute retrieval and regression of a section, each float32 ``(n_spots, n_genes)`` in target units."""
+    with torch.no_grad():
+        embedded, regression, _ = network.regress(query)
+    found = bank.search(embedded, top_k=settings.top_k, temperature=settings.retrieval_temperature)
+    return found.expression, regression.cpu().numpy()
+
+
+def build_bank(
+    network: Gr2stNetwork, references: Sequence[Reference], sections: Sequence[TrainSection]
+) -> ReferenceBank:
+    """Embed the training spots; ``references`` are the tensors of ``sections``, in the same order."""
+    with torch.no_grad():
+        keys = [network.embed_reference(reference)[0] for reference in references]
+    return ReferenceBank(
+        embeddings=torch.cat(keys).half().cpu().numpy(),
+        expression=torch.cat([reference.expression for reference in references]).half().cpu().numpy(),
+        section_keys=np.repeat([str(s.key) for s in sections], [s.image.n_spots for s in sections]),
+        spot_ids=np.concatenate([s.image.spot_ids for s in sections]),
+    )
+
+
+def round_matrices(network: Gr2stNetwork) -> None:
+    """Bring all matrices to float16 values in place: half the size on disk, and the loaded model is this very model."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half())
+
+
+def functional_edges(fitted: FittedGr2st, section: TrainSection) -> pd.DataFrame:
+    """Edges that the trained model draws between spots of a training section that behave alike.
+
+    Returns
+    -------
+    ``spot_id`` (receiver), ``neighbour_id`` (sender), ``weight`` in 0..1; sorted by the section's spot order.
+    """
+    reference = as_reference(
+        section,
+        fitted.panel,
+        fitted.target,
+        n_positions=fitted.settings.n_positions,
+        radius=fitted.settings.graph.radius_pitches,
+        device=fitted.device,
+    )
+    tower = fitted.network.spot
+    with torch.no_grad():
+        spots = tower.describe(reference.expression, reference.positions, reference.classes)
+        mask, weights = tower.functional_graph(spots, reference.classes)
+    return edge_table(mask, weights, section.image.spot_ids)
+
+
+def _stored(tensor: torch.Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = (tensor.half() if tensor.ndim > 1 else tensor).cpu().numpy()
+    return array

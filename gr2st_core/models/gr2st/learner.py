@@ -1,0 +1,171 @@
+"""GR2ST in training: one network, its optimiser, the sections that teach it and those that judge it.
+
+Belongs here: what a step minimises, and the inner score. Does not belong here: the loop (``gr2st_core.training``), the
+choice of sections (``predictor``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gr2st_core.errors import CheckpointError, NonFiniteError
+from gr2st_core.evaluation.metrics import is_constant, mean_of_defined, pearson_per_gene, zero_filled
+from gr2st_core.models.gr2st import losses
+from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
+from gr2st_core.models.gr2st.fitted import build_bank, predict_parts
+from gr2st_core.models.gr2st.network import Gr2stNetwork, build_network
+from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.predictor import FitRequest
+from gr2st_core.settings import Gr2stSettings
+from gr2st_core.training.loop import seeded
+from gr2st_core.types import TrainSection
+
+
+class Gr2stLearner:
+    """The ``Learner`` of GR2ST.
+
+    Parameters
+    ----------
+    train, validation
+        Sections that teach and sections that judge; features and offsets are scaled by the former alone.
+    request
+        Panel, target and seed.
+    features
+        Encoders to read.
+    """
+
+    def __init__(
+        self,
+        train: Sequence[TrainSection],
+        validation: Sequence[TrainSection],
+        request: FitRequest,
+        *,
+        features: tuple[str, ...],
+        settings: Gr2stSettings,
+        device: torch.device,
+    ) -> None:
+        self.settings, self.device, self.sections = settings, device, list(train)
+        self.scaler = FeatureScaler.fit(train, features, settings.max_pcs)
+        self.train = [self._pair(section, request) for section in train]
+        self.validation = [self._pair(section, request) for section in validation]
+        offsets = torch.cat([reference.expression for _, reference in self.train]).mean(dim=0).cpu()
+        with seeded(request.seed, "initialisation"):
+            network = build_network(settings, d_features=self.scaler.d_features, offsets=offsets)
+        self.network = network.to(device)
+        self.optimiser = _optimiser(self.network, settings)
+
+    @property
+    def n_sections(self) -> int:
+        """Steps of an epoch."""
+        return len(self.train)
+
+    def step(self, section: int, epoch: int) -> dict[str, float]:
+        """Take one optimiser step on one section."""
+        query, reference = self.train[section]
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = cosine_rate(epoch, self.settings)
+        self.optimiser.zero_grad(set_to_none=True)
+        terms = loss_terms(self.network, query, reference)
+        total = self._weighted(terms)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+        logged = {name: float(term.detach()) for name, term in {**terms, "total": total}.items()}
+        if not all(map(math.isfinite, logged.values())):
+            return logged  # the loop stops here; the parameters stay what they were
+        self.optimiser.step()
+        return {**logged, "contrastive_chance": math.log(len(reference.expression))}
+
+    def score(self) -> float | None:
+        """Mean per-gene PCC of the mixed prediction over validation sections; a collapsed gene counts as 0."""
+        if not self.validation:
+            return None
+        self.network.eval()
+        bank = build_bank(self.network, [reference for _, reference in self.train], self.sections)
+        weight, scores = self.settings.retrieval_weight, []
+        for query, reference in self.validation:
+            retrieval, regression = predict_parts(self.network, bank, query, self.settings)
+            observed = reference.expression.cpu().numpy()
+            mixed = weight * retrieval + (1 - weight) * regression
+            if not np.isfinite(mixed).all():
+                raise NonFiniteError("inner predictions are not finite", found=int((~np.isfinite(mixed)).sum()))
+            pearson = pearson_per_gene(observed, mixed)
+            scores.append(mean_of_defined(zero_filled(pearson, is_constant(observed))))
+        return mean_of_defined(scores)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and optimiser state."""
+        moments = self.optimiser.state_dict()["state"]
+        return {
+            **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
+            **{f"optimiser.{i}.{name}": tensor for i, state in moments.items() for name, tensor in state.items()},
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from what `tensors` returned.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        own = dict(_part(tensors, "network"))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _part(tensors, "optimiser"):
+            index, key = name.split(".")
+            moments.setdefault(int(index), {})[key] = tensor
+        try:
+            self.network.load_state_dict(own)
+        except RuntimeError as error:
+            raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+
+    def _pair(self, section: TrainSection, request: FitRequest) -> tuple[Query, Reference]:
+        radius, n_positions = self.settings.graph.radius_pitches, self.settings.n_positions
+        query = as_query(section.image, self.scaler, radius, self.device)
+        return query, as_reference(
+            section, request.panel, request.target, n_positions=n_positions, radius=radius, device=self.device
+        )
+
+    def _weighted(self, terms: Mapping[str, Tensor]) -> Tensor:
+        s = self.settings
+        weights = {"contrastive": 1.0, "mse": s.mse_weight, "gate": s.gate_weight, "attention": s.attention_weight}
+        return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+
+def loss_terms(network: Gr2stNetwork, query: Query, reference: Reference) -> dict[str, Tensor]:
+    """Unweighted loss terms of one section; ``gate`` is absent where no cell type is known."""
+    embedded, predicted, logits = network.regress(query)
+    keys, entropy = network.embed_reference(reference)
+    terms = {
+        "contrastive": losses.contrastive(keys, embedded, network.scale),
+        "mse": losses.squared_error(reference.expression, predicted),
+        "attention": entropy,
+    }
+    gate = losses.gate(logits, reference.proportions)
+    return terms if gate is None else {**terms, "gate": gate}
+
+
+def cosine_rate(epoch: int, settings: Gr2stSettings) -> float:
+    """Learning rate of an epoch: from the first to the final rate along half a cosine."""
+    share = (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+    return settings.final_learning_rate + share * (settings.learning_rate - settings.final_learning_rate)
+
+
+def _optimiser(network: Gr2stNetwork, settings: Gr2stSettings) -> torch.optim.AdamW:
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            exempt = name == "bias" or parameter.ndim < 2 or isinstance(module, nn.Embedding)
+            (free if exempt else decayed).append(parameter)
+    groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+
+
+def _part(tensors: Mapping[str, Tensor], part: str) -> Iterator[tuple[str, Tensor]]:
+    return ((name[len(part) + 1 :], tensor) for name, tensor in tensors.items() if name.startswith(f"{part}."))

@@ -1,0 +1,154 @@
+"""GR2ST as a method: choose the number of epochs inside training, then train on all of it.
+
+Belongs here: the course of a fit and the account of it. Does not belong here: a step (``learner``), the loop
+(``gr2st_core.training``), prediction (``fitted``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from gr2st_core.errors import CheckpointError
+from gr2st_core.models.gr2st.fitted import FittedGr2st, build_bank, round_matrices
+from gr2st_core.models.gr2st.learner import Gr2stLearner
+from gr2st_core.models.gr2st.stored import restore
+from gr2st_core.models.linear import with_features
+from gr2st_core.predictor import FitRequest, ModelState, Needs
+from gr2st_core.settings import Gr2stSettings
+from gr2st_core.training.device import pick_device
+from gr2st_core.training.folds import InnerSplit, inner_splits, split_digest
+from gr2st_core.training.loop import SCORE, Run, train
+from gr2st_core.types import TrainSection
+
+
+class Gr2stPredictor:
+    """Contrastive retrieval and cell-type guided regression on frozen patch features.
+
+    Parameters
+    ----------
+    features
+        Encoders whose patch features are read, concatenated in this order.
+    settings
+        Of network and training.
+    profile
+        ``ours``: the formulation of this project; published states of GR2ST are profiles of their own.
+    """
+
+    method: ClassVar[str] = "gr2st"
+
+    def __init__(self, features: tuple[str, ...], settings: Gr2stSettings, profile: str = "ours") -> None:
+        self.features, self.settings, self.profile = features, settings, profile
+        self.needs = Needs(features=features, cell_types=True)
+
+    def fit(self, request: FitRequest) -> FittedGr2st:
+        """Train; sections without an image are left aside.
+
+        Notes
+        -----
+        The number of epochs is the one with the highest inner score on one inner split; all sections are then trained
+        on for that number. ``config["inner"]`` tells the split, its digest and the curve.
+
+        Raises
+        ------
+        NonFiniteError, MissingArtifactError, SplitError
+        CheckpointError
+            ``request.workdir`` holds another job's snapshots.
+        """
+        sections = with_features(request.sections, self.features)
+        split = middle_split(inner_splits(sections))
+        inner, _ = self._train(split.train, split.validation, request, "inner", self.settings.epochs)
+        refit, learner = self._train(sections, [], request, "refit", inner.best_epoch)
+        round_matrices(learner.network)
+        network = learner.network.eval()
+        return FittedGr2st(
+            network=network,
+            scaler=learner.scaler,
+            bank=build_bank(network, [reference for _, reference in learner.train], sections),
+            settings=self.settings,
+            panel=request.panel,
+            target=request.target,
+            config=self._account(request, sections, split, inner),
+            history=pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True),
+        )
+
+    def load(self, state: ModelState) -> FittedGr2st:
+        """Restore a trained model.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        for name, own in (("method", self.method), ("profile", self.profile), ("features", list(self.features))):
+            if state.config.get(name) != own:
+                raise CheckpointError("a model of another kind", field=name, expected=own, found=state.config.get(name))
+        return restore(state, pick_device())
+
+    def _train(
+        self,
+        sections: Sequence[TrainSection],
+        validation: Sequence[TrainSection],
+        request: FitRequest,
+        stage: str,
+        epochs: int,
+    ) -> tuple[Run, Gr2stLearner]:
+        learner = Gr2stLearner(
+            sections, validation, request, features=self.features, settings=self.settings, device=pick_device()
+        )
+        run = train(
+            learner,
+            stage=stage,
+            epochs=epochs,
+            seed=request.seed,
+            patience=self.settings.patience if validation else None,
+            snapshot=_snapshot(request.workdir, stage),
+            job=self._job(request, sections),
+            progress=request.progress,
+        )
+        return run, learner
+
+    def _account(
+        self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run
+    ) -> dict[str, Any]:
+        curve = [value for _, term, value in inner.rows if term == SCORE]
+        return {
+            "method": self.method,
+            "profile": self.profile,
+            "features": list(self.features),
+            "settings": self.settings.model_dump(mode="json"),
+            "target": request.target,
+            "panel": {"name": request.panel.name, "genes": list(request.panel.genes)},
+            "seed": request.seed,
+            "sections": [str(section.key) for section in sections],
+            "split_digest": split_digest(sections),
+            "n_steps": inner.best_epoch * len(sections),
+            "retrieval_weight": {"value": self.settings.retrieval_weight, "chosen_by": "settings"},
+            "inner": {
+                "unit": split.unit,
+                "train": [str(section.key) for section in split.train],
+                "validation": [str(section.key) for section in split.validation],
+                "split_digest": split_digest(split.train),
+                "chosen_epoch": inner.best_epoch,
+                "curve": [value if math.isfinite(value) else None for value in curve],
+            },
+        }
+
+    def _job(self, request: FitRequest, sections: Sequence[TrainSection]) -> str:
+        facts = [self.profile, self.features, self.settings.digest, request.target, request.panel.sha256, request.seed]
+        return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
+
+
+def middle_split(splits: Sequence[InnerSplit]) -> InnerSplit:
+    """Choose the split that holds out the (lower) median number of spots: neither a tiny judge nor a tiny teacher."""
+    by_size = sorted(splits, key=lambda split: sum(section.image.n_spots for section in split.validation))
+    return by_size[(len(by_size) - 1) // 2]
+
+
+def _snapshot(workdir: Path | None, stage: str) -> Path | None:
+    return None if workdir is None else workdir / f"{stage}.safetensors"

@@ -1,0 +1,103 @@
+"""From stored arrays back to a trained GR2ST.
+
+Belongs here: every check that a stored model is whole and fits. Does not belong here: files
+(``gr2st_core.training.checkpoint``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from gr2st_core.errors import CheckpointError, Gr2stError
+from gr2st_core.models.gr2st.fitted import FittedGr2st
+from gr2st_core.models.gr2st.network import Gr2stNetwork, build_network
+from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.predictor import ModelState
+from gr2st_core.retrieval.bank import ReferenceBank
+from gr2st_core.settings import Gr2stSettings
+from gr2st_core.types import TARGETS, Panel
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def restore(state: ModelState, device: torch.device) -> FittedGr2st:
+    """Rebuild a trained model; its predictions are those of the model that was stored.
+
+    Raises
+    ------
+    CheckpointError
+        A name, shape, type or number in the state is not what the config says.
+    """
+    settings, panel = _read_config(state.config)
+    for name, array in {**state.weights, **state.bank}.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError("stored arrays are finite", array=name)
+    scaler = _read_scaler(_part(state.weights, "scaler"), tuple(state.config["features"]))
+    network = _read_network(_part(state.weights, "network"), settings, scaler.d_features, len(panel))
+    bank = ReferenceBank.from_arrays(state.bank)
+    _require("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
+    _require("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
+    if (
+        unknown := set(state.weights)
+        - {f"network.{n}" for n in network.state_dict()}
+        - {f"scaler.{n}" for n in scaler.to_arrays()}
+    ):
+        raise CheckpointError("arrays that this model does not have", found=sorted(unknown))
+    target = state.config["target"]
+    return FittedGr2st(network.to(device).eval(), scaler, bank, settings, panel, target, state.config, state.history)
+
+
+def _read_config(config: Mapping[str, Any]) -> tuple[Gr2stSettings, Panel]:
+    try:
+        settings = Gr2stSettings.model_validate(config["settings"])
+        panel = Panel(config["panel"]["name"], tuple(config["panel"]["genes"]))
+        known = config["target"] in TARGETS and all(isinstance(name, str) for name in config["features"])
+    except (KeyError, TypeError, ValidationError, Gr2stError) as error:
+        raise CheckpointError(f"a stored config is incomplete: {error}") from error
+    if not known:
+        raise CheckpointError("a stored config names target and features", found=config["target"], expected=TARGETS)
+    return settings, panel
+
+
+def _read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
+    if not {"mean", "spread"} <= set(arrays):
+        raise CheckpointError("arrays are missing", expected=["scaler.mean", "scaler.spread"], found=sorted(arrays))
+    d_raw = arrays["mean"].shape[:1]
+    _require("scaler.mean", arrays["mean"], np.float32, d_raw)
+    _require("scaler.spread", arrays["spread"], np.float32, d_raw)
+    if (components := arrays.get("components")) is not None:
+        _require("scaler.components", components, np.float16, (*d_raw, *components.shape[1:2]))
+    return FeatureScaler.from_arrays(names, arrays)
+
+
+def _read_network(arrays: Arrays, settings: Gr2stSettings, d_features: int, n_genes: int) -> Gr2stNetwork:
+    with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
+        network = build_network(settings, d_features=d_features, offsets=torch.empty(n_genes))
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    if missing := sorted(set(shapes) - set(arrays)):
+        raise CheckpointError("arrays are missing", expected=missing)
+    for name, shape in shapes.items():
+        _require(f"network.{name}", arrays[name], np.float16 if len(shape) > 1 else np.float32, shape)
+    values = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in shapes}
+    network.load_state_dict(values, assign=True)
+    return network
+
+
+def _part(arrays: Arrays, part: str) -> dict[str, NDArray[Any]]:
+    return {name[len(part) + 1 :]: array for name, array in arrays.items() if name.startswith(f"{part}.")}
+
+
+def _require(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape:
+        raise CheckpointError(
+            "a stored array does not fit the model",
+            array=name,
+            expected=(np.dtype(dtype).name, shape),
+            found=(array.dtype.name, array.shape),
+        )

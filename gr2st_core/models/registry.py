@@ -1,0 +1,121 @@
+"""Every method by name.
+
+Belongs here: which methods there are, what each reads, how each is built. Does not belong here: any method; importing
+this module loads none of them, nor what they stand on.
+
+A name is ``<method>_<profile>``: lower case, digits and ``_``, since tables are named after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gr2st_core.errors import SettingsError
+from gr2st_core.settings import Settings
+
+if TYPE_CHECKING:
+    from gr2st_core.predictor import Needs, Predictor
+
+COLOR = ("color_texture",)
+M224 = ("efficientnet_lite0",)
+M224_M448 = ("efficientnet_lite0", "efficientnet_lite0_309um")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSpec:
+    """One method under one profile.
+
+    Attributes
+    ----------
+    features
+        Encoders whose patch features it reads, in the order of concatenation.
+    cell_types
+        Whether training sections should carry cell types.
+    build
+        Makes the unfitted method; imports it first.
+    """
+
+    method: str
+    profile: str
+    description: str
+    build: Callable[[Settings], Predictor]
+    features: tuple[str, ...] = ()
+    cell_types: bool = False
+
+    @property
+    def name(self) -> str:
+        """``<method>_<profile>``."""
+        return f"{self.method}_{self.profile}"
+
+    @property
+    def needs(self) -> Needs:
+        """What the method reads of a section."""
+        from gr2st_core.predictor import Needs
+
+        return Needs(features=self.features, cell_types=self.cell_types)
+
+
+def _gr2st(settings: Settings) -> Predictor:
+    from gr2st_core.models.gr2st.predictor import Gr2stPredictor
+
+    return Gr2stPredictor(M224_M448, settings.gr2st, profile="ours")
+
+
+def _ridge_m224(settings: Settings) -> Predictor:
+    from gr2st_core.models.ridge import RidgePredictor
+
+    return RidgePredictor(M224, settings.ridge, profile="m224")
+
+
+def _ridge_color(settings: Settings) -> Predictor:
+    from gr2st_core.models.ridge import RidgePredictor
+
+    return RidgePredictor(COLOR, settings.ridge, profile="color")
+
+
+def _knn_m224(settings: Settings) -> Predictor:
+    from gr2st_core.models.knn import KnnPredictor
+
+    return KnnPredictor(M224, settings.knn, profile="m224")
+
+
+def _training_mean(_: Settings) -> Predictor:
+    from gr2st_core.models.nulls import TrainingMeanNull
+
+    return TrainingMeanNull()
+
+
+def _same_place(_: Settings) -> Predictor:
+    from gr2st_core.models.nulls import SamePlaceNull
+
+    return SamePlaceNull()
+
+
+_SPECS = (
+    MethodSpec(
+        "gr2st", "ours", "GR2ST, repaired: graphs, contrast, retrieval and head", _gr2st, M224_M448, cell_types=True
+    ),
+    MethodSpec("ridge", "m224", "ridge on EfficientNet-Lite0 features", _ridge_m224, M224),
+    MethodSpec("ridge", "color", "ridge on colour and texture", _ridge_color, COLOR),
+    MethodSpec("knn", "m224", "nearest training spots by EfficientNet-Lite0 features", _knn_m224, M224),
+    MethodSpec("null", "training_mean", "mean of the training spots", _training_mean),
+    MethodSpec("null", "same_place", "same place in the patient's other sections", _same_place),
+)
+
+METHODS: Mapping[str, MethodSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+"""Methods by name, in the order of scoreboards."""
+
+
+def method(name: str) -> MethodSpec:
+    """Look a method up.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if name not in METHODS:
+        raise SettingsError("unknown method", found=name, expected=list(METHODS))
+    return METHODS[name]

@@ -1,0 +1,145 @@
+"""What every method is to the rest of the project.
+
+Belongs here: ``Predictor`` (an unfitted method), ``Fitted`` (a trained one), what they need and what they store.
+Does not belong here: any method. The runner, never the method, owns target, panel, folds, metrics and nulls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gr2st_core.errors import MissingArtifactError
+from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection
+
+Progress = Callable[[str, int, int], None]
+"""Called with a label, the steps done and the steps in all."""
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a method reads of a section.
+
+    Attributes
+    ----------
+    features
+        Names of encoders whose patch features must be present; concatenated in this order.
+    cell_types
+        Whether training sections should carry cell types.
+    """
+
+    features: tuple[str, ...] = ()
+    cell_types: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FitRequest:
+    """One training job, the same for every method.
+
+    Attributes
+    ----------
+    sections
+        Training sections in key order.
+    panel, target
+        Columns and normalisation to predict.
+    seed
+        Of every random draw.
+    workdir
+        Folder for resumable checkpoints of this very job, or None.
+    progress
+        Called as training advances.
+    """
+
+    sections: Sequence[TrainSection]
+    panel: Panel
+    target: Target
+    seed: int = 0
+    workdir: Path | None = None
+    progress: Progress = silent
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A trained method as plain arrays and JSON: all that is stored, nothing that runs.
+
+    Attributes
+    ----------
+    weights
+        Parameters; nothing in it grows with the number of training spots.
+    bank
+        Training spots that the method looks up (embeddings, expression, ids as bytes), empty if none.
+    config
+        JSON: method, profile, panel, target, settings, choices made inside training and how.
+    history
+        One row per epoch and loss term, or empty.
+    """
+
+    weights: Mapping[str, NDArray[Any]]
+    config: Mapping[str, Any]
+    bank: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+class Fitted(Protocol):
+    """A trained method."""
+
+    def predict(self, section: ImageSection) -> Prediction:
+        """Predict a section that training never saw.
+
+        Raises
+        ------
+        LeakageError
+            If given anything but an ``ImageSection``.
+        MissingArtifactError
+            If features that the method needs are absent.
+        """
+        ...
+
+    def state(self) -> ModelState:
+        """Everything needed to predict again."""
+        ...
+
+
+class Predictor(Protocol):
+    """An unfitted method under one profile."""
+
+    method: ClassVar[str]
+    profile: str
+    needs: Needs
+
+    def fit(self, request: FitRequest) -> Fitted:
+        """Train; every choice is made from ``request.sections`` alone."""
+        ...
+
+    def load(self, state: ModelState) -> Fitted:
+        """Restore a trained method.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        ...
+
+
+def stack_features(section: ImageSection, names: Sequence[str]) -> NDArray[np.float32]:
+    """Feature blocks side by side, float32 ``(n_spots, sum of widths)``.
+
+    Raises
+    ------
+    MissingArtifactError
+    """
+    if missing := [name for name in names if name not in section.features]:
+        raise MissingArtifactError(
+            "patch features are missing", section=str(section.key), encoder=missing, found=sorted(section.features)
+        )
+    return np.concatenate([section.features[name] for name in names], axis=1).astype(np.float32, copy=False)

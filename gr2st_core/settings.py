@@ -1,0 +1,129 @@
+"""Every default of the project, once.
+
+Belongs here: frozen, validated settings and how a YAML file overrides them. Does not belong here: paths, secrets,
+or anything that depends on the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gr2st_core.errors import SettingsError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the values, keys sorted: the settings hash of a fingerprint."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+class ImageSettings(_Frozen):
+    """How patches are cut and encoded."""
+
+    stain: Literal["none", "reinhard"] = Field("none", description="stain normalisation of the whole section")
+    max_megapixels: int = Field(250, ge=1, description="larger images are refused before they are decoded")
+    batch_size: int = Field(64, ge=1, description="patches encoded at once, at most; memory may lower it")
+
+
+class PanelSettings(_Frozen):
+    """How the fold-safe panel is chosen (reference: highly variable, detected, recurrent)."""
+
+    n_genes: int = Field(785, ge=1, description="panel size, at most")
+    n_top: int = Field(2000, ge=1, description="highly variable genes taken per training patient")
+    min_detected: float = Field(0.10, ge=0, le=1, description="share of training spots that must express a gene")
+
+
+class GraphSettings(_Frozen):
+    """Spatial and functional graph."""
+
+    radius_pitches: float = Field(3.0, gt=0, description="spots closer than this are neighbours (strict)")
+    similarity_weight: float = Field(0.7, ge=0, le=1, description="share of similarity, the rest is equal cell type")
+    min_threshold: float = Field(0.6, ge=0, le=1, description="lowest edge weight kept")
+    kappa: float = Field(1.0, ge=0, description="standard deviations above a spot's mean similarity")
+    max_degree: int = Field(64, ge=1, description="functional neighbours per spot, at most")
+
+
+class Gr2stSettings(_Frozen):
+    """The GR2ST network and its training."""
+
+    d_embedding: int = Field(256, ge=8)
+    n_heads: int = Field(8, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    n_positions: int = Field(64, ge=1, description="rows of each position table")
+    top_k: int = Field(200, ge=1, description="reference spots averaged per query spot")
+    retrieval_temperature: float = Field(0.1, gt=0)
+    retrieval_weight: float = Field(0.4, ge=0, le=1, description="share of retrieval in the prediction")
+    epochs: int = Field(40, ge=1, description="most epochs of the inner run; the refit takes the best epoch's number")
+    patience: int = Field(8, ge=1, description="epochs without a better inner score before the inner run stops")
+    learning_rate: float = Field(3e-4, gt=0)
+    final_learning_rate: float = Field(3e-5, gt=0)
+    weight_decay: float = Field(1e-3, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    mse_weight: float = Field(50.0, ge=0)
+    gate_weight: float = Field(1.0, ge=0)
+    attention_weight: float = Field(0.01, ge=0)
+    max_pcs: int = Field(256, ge=0, description="principal components of the training features; 0 = raw features")
+    graph: GraphSettings = GraphSettings()
+
+
+class RidgeSettings(_Frozen):
+    """Ridge on patch features; the penalty is chosen inside training."""
+
+    penalties: tuple[float, ...] = Field((1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6))
+    max_pcs: int = Field(256, ge=1)
+
+
+class KnnSettings(_Frozen):
+    """Mean expression of the nearest training spots in feature space; k is chosen inside training."""
+
+    neighbours: tuple[int, ...] = Field((25, 50, 100, 200, 400))
+    max_pcs: int = Field(256, ge=1)
+
+
+class EvaluationSettings(_Frozen):
+    """Noise ceiling, equal depth, shuffled control."""
+
+    n_thinnings: int = Field(10, ge=1, description="binomial halves per section for the noise ceiling")
+    n_equal_depth: int = Field(5, ge=1, description="thinnings to equal depth whose scores are averaged")
+    n_permutations: int = Field(20, ge=1, description="exchanges of spots averaged for the shuffled control")
+
+
+class Settings(_Frozen):
+    """All settings of one project."""
+
+    images: ImageSettings = ImageSettings()
+    panel: PanelSettings = PanelSettings()
+    gr2st: Gr2stSettings = Gr2stSettings()
+    ridge: RidgeSettings = RidgeSettings()
+    knn: KnnSettings = KnnSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read settings from a YAML file of overrides; without one, the defaults.
+
+    Raises
+    ------
+    SettingsError
+        Unknown key, value out of range, or a file that is not a mapping.
+    """
+    if path is None:
+        return Settings()
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"a settings file is YAML text: {error}", file=path) from error
+    try:
+        return Settings.model_validate({} if values is None else values)  # an empty file overrides nothing
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"settings are not valid: {faults}", file=path) from error

@@ -1,0 +1,93 @@
+"""Fingerprints change with everything that matters and with nothing else."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gr2st_assets.fingerprint import code_version, fingerprint
+from gr2st_core.errors import SettingsError
+
+FACTS = {"asset": "a/b", "code_version": "c", "settings_hash": "s", "inputs": {"x": "1", "y": "2"}}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two modules whose import would fail."""
+    folder = tmp_path / "sample_package" / "part"
+    folder.mkdir(parents=True)
+    for name in ("sample_package/__init__.py", "sample_package/part/__init__.py", "sample_package/part/inner.py"):
+        (tmp_path / name).write_text("raise RuntimeError('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    code_version.cache_clear()
+    yield folder
+    code_version.cache_clear()
+
+
+def _changed_version(*modules):
+    code_version.cache_clear()
+    return code_version(*modules)
+
+
+def test_the_order_of_inputs_does_not_matter():
+    assert fingerprint(**FACTS) == fingerprint(**FACTS | {"inputs": {"y": "2", "x": "1"}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"asset": "a/c"}, {"code_version": "d"}, {"settings_hash": "t"}, {"inputs": {}},
+        {"inputs": {"x": "2", "y": "1"}}, {"inputs": {"x": "1", "y": "2", "z": ""}},
+    ],
+)  # fmt: skip
+def test_every_part_matters(change):
+    assert fingerprint(**FACTS) != fingerprint(**FACTS | change)
+
+
+def test_a_package_is_hashed_without_being_imported(package):
+    assert len(code_version("sample_package.part")) == 64
+    assert "sample_package" not in sys.modules
+
+
+def test_a_changed_new_or_renamed_module_changes_the_version(package):
+    seen = [_changed_version("sample_package.part")]
+    (package / "inner.py").write_text("x = 1\n")
+    seen.append(_changed_version("sample_package.part"))
+    (package / "outer.py").write_text("")
+    seen.append(_changed_version("sample_package.part"))
+    (package / "outer.py").rename(package / "other.py")
+    seen.append(_changed_version("sample_package.part"))
+    assert len(set(seen)) == 4
+
+
+def test_a_module_outside_the_named_package_does_not_matter(package):
+    before = _changed_version("sample_package.part.inner")
+    (package / "other.py").write_text("x = 1\n")
+    (package / "inner.txt").write_text("x = 1\n")
+    assert _changed_version("sample_package.part.inner") == before
+
+
+def test_line_endings_do_not_matter(package):
+    before = _changed_version("sample_package")
+    (package / "inner.py").write_bytes(b"raise RuntimeError('imported')\r\n")
+    assert _changed_version("sample_package") == before
+
+
+def test_the_order_and_overlap_of_names_do_not_matter(package):
+    assert code_version("sample_package.part", "sample_package") == code_version("sample_package")
+
+
+@pytest.mark.parametrize("module", ["no_such_package", "sample_package.nothing", "sample_package.part.nothing"])
+def test_an_unknown_module_is_an_error_naming_it(package, module):
+    with pytest.raises(SettingsError) as caught:
+        code_version(module)
+    assert caught.value.context["found"] == module
+
+
+def test_hashing_the_core_loads_none_of_it():
+    script = (
+        "import sys; from gr2st_assets.fingerprint import code_version; code_version('gr2st_core.models');"
+        "print(sorted({'torch', 'numpy', 'gr2st_core.models'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,21 @@
+"""Partition keys and ranges of them."""
+
+from gr2st_assets.partitions import PartitionKey, contiguous_ranges, shares
+
+
+def test_a_key_is_taken_apart_at_its_slash():
+    assert PartitionKey.parse("her2st/section-B4") == PartitionKey("her2st", "section-B4")
+
+
+def test_neighbouring_keys_form_one_range_and_gaps_part_them():
+    ordered = ["a", "b", "c", "d", "e"]
+    assert contiguous_ranges(ordered, {"a", "b", "d"}) == [("a", "b"), ("d", "d")]
+    assert contiguous_ranges(ordered, set(ordered)) == [("a", "e")]
+    assert contiguous_ranges(ordered, set()) == []
+
+
+def test_shares_of_a_range_cover_it_once_in_order():
+    ordered = list("abcdefg")
+    assert shares(ordered, ("b", "f"), 2) == [("b", "c"), ("d", "f")]
+    assert shares(ordered, ("b", "f"), 1) == [("b", "f")]
+    assert shares(ordered, ("c", "c"), 2) == [("c", "c")]

@@ -1,0 +1,20 @@
+"""Fixtures shared by all tests: where the real sections are, and that nothing leaves this machine."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder that holds ``her2st/`` and ``panels/``; skips (fails in CI) where it is absent."""
+    folder = Path(os.environ.get("GR2ST_SHARED", ROOT.parent / "shared"))
+    if not (folder / "her2st").is_dir():
+        reason = f"real sections not found at {folder}; set GR2ST_SHARED to the folder that holds her2st/ and panels/"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder

@@ -1,0 +1,36 @@
+"""Settings: overrides by name, and clear refusals."""
+
+import pytest
+
+from gr2st_core.errors import SettingsError
+from gr2st_core.settings import Settings, load_settings
+
+
+def test_a_file_overrides_by_name_and_the_rest_stays(tmp_path):
+    file = tmp_path / "own.yml"
+    file.write_text("gr2st:\n  epochs: 3\n")
+    settings = load_settings(file)
+    assert settings.gr2st.epochs == 3
+    assert settings.ridge == Settings().ridge
+    assert settings.digest != Settings().digest
+    file.write_text("# nothing\n")
+    assert load_settings(file) == load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gr2st:\n  epoch: 3\n", "gr2st.epoch"),
+        ("gr2st:\n  epochs: 0\n", "gr2st.epochs"),
+        ("- 1\n", "valid"),
+        ("[]\n", "valid"),
+        ("false\n", "valid"),
+        ("a: [", "YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path, text, said):
+    file = tmp_path / "own.yml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=said) as error:
+        load_settings(file)
+    assert error.value.context["file"] == file

@@ -1,0 +1,93 @@
+"""A project folder of its own, and one whose graph was materialized once for all tests."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gr2st_assets.lake import Lake
+from gr2st_assets.records import Slot
+from gr2st_core.cohorts.synthetic import make_synthetic_cohort
+
+ROOT = Path(__file__).parents[2]
+QUICK = ROOT / "settings" / "quick.yml"
+TIMEOUT_S = 900
+
+
+class Project:
+    """A project folder and the ``gr2st`` command run in it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @classmethod
+    def create(cls, home: Path) -> "Project":
+        """Make an empty project folder."""
+        home.mkdir(parents=True)
+        for name in ("dagster.yaml", "workspace.yaml"):
+            shutil.copy(ROOT / name, home / name)
+        return cls(home)
+
+    def copy(self, home: Path) -> "Project":
+        """Copy lake and instance; cohorts stay where they are."""
+        shutil.copytree(self.home, home, symlinks=True)
+        return Project(home)
+
+    @property
+    def lake(self) -> Lake:
+        """The project's lake."""
+        return Lake(self.home / "lake")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of the project's processes."""
+        own = {"GR2ST_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE", "DAGSTER_DISABLE_TELEMETRY": "1"}
+        return {**{k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "GR2ST_LAKE")}, **own}
+
+    def gr2st(self, *arguments: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command; fail with its output if it does not exit with ``code``."""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "gr2st_assets", *arguments],
+            cwd=self.home,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+        assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def materialize(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Materialize under the quick settings."""
+        return self.gr2st("materialize", "--settings", str(QUICK), *arguments, **options)
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """Ask the catalogue."""
+        return json.loads(self.gr2st("sql", query, "--format", "json").stdout)
+
+    def digests(self, *tables: str) -> dict[Slot, str]:
+        """Digest of every artefact of the tables, of all tables by default."""
+        lake = self.lake
+        return {slot: lake.require_head(slot).digest for t in tables or lake.tables() for slot in lake.slots(t)}
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic cohort of two patients with two sections each; not to be changed."""
+    folder = tmp_path_factory.mktemp("cohort") / "tiny"
+    make_synthetic_cohort(folder, n_patients=2, sections_per_patient=2, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def materialized(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The whole graph over the cohort ``tiny``; not to be changed."""
+    project = Project.create(tmp_path_factory.mktemp("project") / "home")
+    project.gr2st("cohort", "add", "tiny", str(cohort))
+    project.materialize()
+    return project

@@ -1,0 +1,89 @@
+"""From a slide folder to a SQL answer."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+METHODS = {"gr2st_ours", "ridge_m224", "ridge_color", "knn_m224", "null_training_mean", "null_same_place"}
+
+
+def test_scoreboard_has_every_method_null_and_the_oracle_in_both_units(materialized):
+    rows = materialized.sql(
+        "select split_unit, method || '_' || profile as name, pearson, ceiling, pearson_shuffled, is_diagnostic "
+        "from scoreboard where training_patients = 'all'"
+    )
+    for unit in ("section", "patient"):
+        assert {row["name"] for row in rows if row["split_unit"] == unit} == {*METHODS, "oracle_depth"}
+    by_name = {(row["split_unit"], row["name"]): row for row in rows}
+    assert by_name["section", "null_training_mean"]["pearson"] is None
+    assert by_name["section", "oracle_depth"]["is_diagnostic"]
+    assert by_name["section", "ridge_m224"]["pearson"] > 0.1
+    assert abs(by_name["section", "ridge_m224"]["pearson_shuffled"]) < 0.05
+    assert all(0 < row["ceiling"] < 1 for row in rows)
+
+
+def test_every_held_out_spot_and_gene_has_one_prediction_per_unit(materialized):
+    doubled = materialized.sql(
+        "select count(*) as n from (select method, profile, fold_id, cohort, section_id, spot_id, gene "
+        "from predictions group by all having count(*) > 1)"
+    )
+    assert doubled == [{"n": 0}]
+    gaps = materialized.sql(
+        "select count(*) as n from spots s cross join (select distinct split_unit from fold_table "
+        "where split_unit <> 'all') u where not exists (select 1 from predictions p join fold_table f "
+        "using (fold_id, cohort, section_id) where f.role = 'test' and f.split_unit = u.split_unit "
+        "and p.section_id = s.section_id and p.spot_id = s.spot_id)"
+    )
+    assert gaps == [{"n": 0}]
+
+
+def test_prediction_is_the_weighted_sum_of_its_components(materialized):
+    worst = materialized.sql(
+        "select max(abs(predicted - (weight * retrieval + (1 - weight) * regression))) as d, min(weight) as w "
+        "from predictions_gr2st_ours"
+    )
+    assert worst[0]["d"] < 1e-5
+    assert worst[0]["w"] == pytest.approx(0.4)
+
+
+def test_gene_scores_agree_with_correlations_computed_in_sql(materialized):
+    rows = materialized.sql(
+        "with r as (select fold_id, section_id, gene, corr(predicted, observed) as r from predictions_with_observed "
+        "where method = 'ridge' and profile = 'm224' group by all) "
+        "select max(abs(r.r - g.pearson)) as d, count(*) as n "
+        "from r join gene_scores g using (fold_id, section_id, gene) "
+        "where g.method = 'ridge' and g.profile = 'm224' and g.pearson is not null"
+    )
+    assert rows[0]["n"] > 100
+    assert rows[0]["d"] < 1e-5
+
+
+def test_a_second_run_computes_nothing_and_changes_no_byte(materialized, tmp_path):
+    again = materialized.copy(tmp_path / "again")
+    before = again.digests()
+    log = again.materialize().stderr
+    assert "published" not in log
+    assert "11 partitions were current" in log  # four sections, seven folds
+    assert again.digests() == before
+
+
+def test_every_blocking_check_passed_and_is_a_row(materialized):
+    rows = materialized.sql("select asset, check_name, passed, is_blocking from check_results")
+    assert {"contract", "no_leakage", "graph_degrees", "embeddings_vary"} <= {row["check_name"] for row in rows}
+    assert [row for row in rows if row["is_blocking"] and not row["passed"]] == []
+
+
+def test_models_are_safetensors_and_json_and_nothing_is_pickled(materialized):
+    suffixes = {path.suffix for path in Path(materialized.home / "lake").rglob("*") if path.is_file()}
+    assert suffixes <= {".parquet", ".safetensors", ".json", ".png", ".duckdb"}
+    for path in Path(materialized.home / "lake").rglob("*"):
+        assert not (path.is_file() and path.read_bytes()[:2] in (b"\x80\x04", b"\x80\x05", b"\x80\x03"))
+
+
+def test_the_reference_bank_holds_every_training_spot_of_the_served_model(materialized):
+    rows = materialized.sql(
+        "select (select count(*) from reference_bank) as bank, (select count(*) from spots) as spots"
+    )
+    assert rows[0]["bank"] == rows[0]["spots"] > 0

@@ -1,0 +1,56 @@
+"""What the README tells people to type works, on a tiny cohort and under quick settings."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gr2st_assets.definitions import defs
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.slow
+def test_queries(materialized):
+    code = "\n".join(line for block in blocks("sql") for line in block.splitlines() if not line.startswith("--"))
+    statements = [statement.strip() for statement in code.split(";") if statement.strip()]
+    assert len(statements) == 4
+    for statement in statements:
+        answer = materialized.sql(statement.replace("demo/", "tiny/"))
+        if "not passed" not in statement and "ERBB2" not in statement:  # not every panel has the gene
+            assert answer, statement
+
+
+@pytest.mark.slow
+def test_python(cohort, tmp_path):
+    (code,) = blocks("python")
+    code = code.replace("cohorts/demo", str(cohort))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "demo/A1" in done.stdout
+
+
+def test_asset_graph_picture_shows_exactly_the_edges_between_groups():
+    (picture,) = blocks("mermaid")
+    drawn = set()
+    for line in picture.splitlines():
+        if "-->" in line:
+            source, targets = line.split("-->")
+            drawn |= {(source.strip(), target.strip()) for target in targets.split("&")}
+    graph = defs.resolve_asset_graph()
+    real = {
+        (parent.path[0], key.path[0]) for key in graph.get_all_asset_keys() for parent in graph.get(key).parent_keys
+    }
+    assert drawn == {(a, b) for a, b in real if a != b and b != "catalog"}
+
+
+def test_make_targets_named_in_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"make (\w+)", README)):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
