@@ -86,6 +86,7 @@ def materialize_cohorts(
 ) -> int:
     """Run all stages for the cohorts under every target and seed, then show the scoreboard."""
     prepare_environment()
+    from gr2st_assets.readers import waiting
     from gr2st_assets.runs import materialize
 
     lake = Lake(lake_root())
@@ -98,6 +99,8 @@ def materialize_cohorts(
     say(f"{len(outcome.current)} partitions were current and not run again")
     for key, message in outcome.failed.items():
         say(f"failed: {key}\n{message}")
+    for line in waiting(lake):
+        say(f"kept, not shown yet: {line}")
     run_sql(SCOREBOARD, "table", 10_000, say, {"cohorts": ",".join(chosen)})
     return int(bool(outcome.failed))
 

@@ -45,12 +45,23 @@ def catalog_path(lake: Lake) -> Path:
 def publish_catalog(lake: Lake) -> Published:
     """Show readers the newest complete generation."""
     folds = _fold_sets(lake)
-    current = manifest.build_manifest(lake, folds)
-    waiting = [
-        f"{s.table} {dict(s.keys)} {s.unit}: missing {s.missing[:5]}, generations {len(s.generations)}"
-        for s in manifest.held_back(lake, folds)
+    return _write(lake, manifest.build_manifest(lake, folds), waiting(lake))
+
+
+def waiting(lake: Lake) -> list[str]:
+    """Tell which fold sets are made but not shown, and what they wait for; tables that wait alike in one line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for held in manifest.held_back(lake, _fold_sets(lake)):
+        place = " ".join(value for _, value in held.keys)
+        if held.missing:
+            reason = f"{len(held.missing)} of {len(held.expected)} folds missing: {', '.join(held.missing[:5])}"
+        else:
+            reason = f"{len(held.generations)} generations of code, settings or data: materialize all folds"
+        alike.setdefault((f"{place}, {held.unit} unit", reason), []).append(held.table)
+    return [
+        f"{place}: {reason} ({tables[0]}{f' and {len(tables) - 1} more' if tables[1:] else ''})"
+        for (place, reason), tables in sorted(alike.items())
     ]
-    return _write(lake, current, waiting)
 
 
 def shown_next(lake: Lake, table: str) -> dict[Slot, str]:

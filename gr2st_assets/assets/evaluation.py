@@ -6,6 +6,7 @@ oracle, which reads the test counts, stands beside them as a diagnostic.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,7 +22,6 @@ from gr2st_assets.slots import fold_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_assets.work import FoldWork
-from gr2st_core.errors import MissingArtifactError
 from gr2st_core.models.registry import METHODS
 
 if TYPE_CHECKING:
@@ -227,9 +227,8 @@ def scoreboard(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterato
 
         from gr2st_core.evaluation.scoreboard import scoreboard as average
 
-        if not slots:
-            message = "no complete set of folds was scored under one recipe yet"
-            raise MissingArtifactError(message, hint="materialize evaluation/section_scores for all folds")
+        if not slots:  # a single fold was run: its rows are kept, and averaged when the others are there
+            return replace(_empty(SCOREBOARD), findings=[domain.no_set_is_complete()])
         scores = pd.concat([store.read_table(slot, digest=digest).to_pandas() for slot, digest in slots.items()])
         board = average(scores)
         return Product(

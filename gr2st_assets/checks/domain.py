@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gr2st_core.training.folds import Fold
 
 SPAN_TOLERANCE = 0.02
+_SCORED_ONCE = "every held-out section is scored once per method"
 
 
 def _rule(name: str, expectation: str, violations: Collection[Any] | int, **facts: Any) -> CheckRow:
@@ -186,4 +187,9 @@ def scored_once(scores: "pd.DataFrame", folds: "Collection[Fold]") -> CheckRow:
         missing = {e for e in expected if e[1].split("/")[0] in cohorts} - set(found.index)
         faults += [f"{label}: {unit} {section} missing" for unit, section in sorted(missing)]
         faults += [f"{label}: {index} scored {n} times" for index, n in found.items() if n > 1]
-    return _remark("scored_once", "every held-out section is scored once per method", faults, rows=len(scores))
+    return _remark("scored_once", _SCORED_ONCE, faults, rows=len(scores))
+
+
+def no_set_is_complete() -> CheckRow:
+    """What ``scored_once`` reports while no set of folds is complete and of one generation."""
+    return _remark("scored_once", _SCORED_ONCE, ["no set of folds is complete yet: materialize all folds"], rows=0)
