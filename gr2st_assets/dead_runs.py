@@ -4,25 +4,28 @@ Belongs here: what the daemon's run monitoring does for runs that it launched, f
 belong here: launching runs (``runs``).
 """
 
-import os
 import platform
 
 import dagster as dg
+import psutil
 
-HOST_TAG, PID_TAG = "gr2st/host", "gr2st/pid"
+PROCESS_TAG = "gr2st/process"
 
 
-def process_tags() -> dict[str, str]:
-    """Tags that say which process runs a run."""
-    return {HOST_TAG: platform.node(), PID_TAG: str(os.getpid())}
+def process_tags(run_id: str) -> dict[str, str]:
+    """Tags that say which process runs a run.
+
+    They name the run too, since a run that is started again from the UI gets the tags of the first one.
+    """
+    own = psutil.Process()
+    return {PROCESS_TAG: f"{run_id} {platform.node()} {own.pid} {own.create_time():.2f}"}
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs of dead processes as failed and free all slots of runs that ended; returns what was done."""
-    here = dg.RunsFilter(tags={HOST_TAG: platform.node()}, statuses=[dg.DagsterRunStatus.STARTED])
     done = []
-    for run in instance.get_runs(here):
-        if not _is_alive(int(run.tags[PID_TAG])):
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if _has_lost_its_process(run):
             instance.report_run_failed(run, "its process is gone")
             done.append(f"run {run.run_id[:8]} marked failed")
     storage = instance.event_log_storage
@@ -35,11 +38,14 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return done
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def _has_lost_its_process(run: dg.DagsterRun) -> bool:
+    """Whether this machine's command started the run and its process has ended since, whoever has its number now."""
+    run_id, _, process = run.tags.get(PROCESS_TAG, "").partition(" ")
+    node, _, number = process.partition(" ")
+    if run_id != run.run_id or node != platform.node():
         return False
-    except PermissionError:  # another user's process: alive
+    pid, started = number.split()
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" != started
+    except psutil.NoSuchProcess:
         return True
-    return True

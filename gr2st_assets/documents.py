@@ -12,6 +12,7 @@ from upath import UPath
 from gr2st_core.errors import DataError, SchemaError
 
 FORMAT_VERSION = 1
+_DAMAGED = "gr2st doctor --verify lists all damage; gr2st cohort add writes a cohort's entry in the register anew"
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -41,9 +42,7 @@ def decode(data: bytes, file: UPath, *fields: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(data)
         version = int(document["format_version"])
     except (ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            "a lake document is damaged", file=file, found=repr(error), hint="gr2st doctor --verify lists all damage"
-        ) from error
+        raise DataError("a lake document is damaged", file=file, found=repr(error), hint=_DAMAGED) from error
     if version > FORMAT_VERSION:
         raise SchemaError(
             "a newer version of the project wrote this",

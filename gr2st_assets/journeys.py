@@ -43,6 +43,8 @@ def run_demo(n_patients: int, sections_per_patient: int, say: Say) -> int:
     if not (folder / "data").is_dir():
         say(f"making a synthetic cohort in {folder}")
         make_synthetic_cohort(folder, n_patients=n_patients, sections_per_patient=sections_per_patient)
+    else:
+        say(f"using the synthetic cohort in {folder}; remove the folder to have another")
     lake = Lake(lake_root())
     if "demo" not in register.names(lake) and (code := add_cohort("demo", folder, False, say, is_synthetic=True)):
         return code
@@ -70,7 +72,12 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
     if dry_run or not cohort.entries:
         say(f"{name}: {found}; nothing registered")
         return int(bool(faults) or not cohort.entries)
-    register.save(Lake(lake_root()), replace(cohort, is_synthetic=is_synthetic))
+    lake = Lake(lake_root())
+    register.save(lake, replace(cohort, is_synthetic=is_synthetic))
+    from gr2st_assets.project import open_instance
+    from gr2st_assets.runs import register_sections
+
+    register_sections(lake, open_instance())
     say(f"{name}: {found}; registered")
     return int(bool(faults))
 

@@ -4,6 +4,7 @@ Belongs here: executing a job on the project's instance and telling which partit
 which ranges (``runs``), sharing them among processes (``worker``).
 """
 
+import uuid
 from typing import Any
 
 import dagster as dg
@@ -29,10 +30,12 @@ def run_job(
         A step failed otherwise than by refusing partitions: a defect.
     """
     resources = {"resources": {"experiment": {"config": experiment}}} if key_range else {}
+    run_id = str(uuid.uuid4())
     result = defs.resolve_job_def(job).execute_in_process(
         run_config={**resources, "loggers": {"progress": {"config": {}}}},
         instance=instance,
-        tags={**process_tags(), **({RANGE_START: key_range[0], RANGE_END: key_range[1]} if key_range else {})},
+        run_id=run_id,
+        tags={**process_tags(run_id), **({RANGE_START: key_range[0], RANGE_END: key_range[1]} if key_range else {})},
         raise_on_error=False,
     )
     failed: dict[str, str] = {}

@@ -4,6 +4,7 @@ Belongs here: the two definitions, and how a key is taken apart. Does not belong
 on, which is data (``folds/fold_table``), never a partition mapping.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,13 +33,13 @@ class PartitionKey:
         return cls(cohort, name)
 
 
-def add_missing(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: list[str]) -> list[str]:
-    """Register keys that are new, in the given order; return them."""
-    known = set(instance.get_dynamic_partitions(definition.name))
-    new = [key for key in keys if key not in known]
-    if new:
+def set_keys(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Sequence[str]) -> None:
+    """Make the registered keys equal to the given ones; known keys stay where they are in the order."""
+    known = instance.get_dynamic_partitions(definition.name)
+    for gone in sorted(set(known) - set(keys)):
+        instance.delete_dynamic_partition(definition.name, gone)
+    if new := [key for key in keys if key not in set(known)]:
         instance.add_dynamic_partitions(definition.name, new)
-    return new
 
 
 def contiguous_ranges(ordered: list[str], wanted: set[str]) -> list[tuple[str, str]]:

@@ -215,7 +215,9 @@ def _seal(staged: Path, write: Callable[[Path], None]) -> str:
     odd = [path.name for path in paths if path.is_symlink() or not path.is_file() or path.name == SIDECAR]
     if odd or not paths:
         raise SchemaError("an artefact is one or more plain files", file=staged.parent, found=odd or "no file")
+    mode = staged.stat().st_mode & 0o666  # some writers, safetensors for one, make files that others cannot read
     for path in paths:
+        path.chmod(mode)
         _sync_file(path)
     crash_point("artefact.synced")
     facts = {path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in paths}

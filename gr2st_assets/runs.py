@@ -18,7 +18,7 @@ from gr2st_assets.dead_runs import end_dead_runs
 from gr2st_assets.definitions import TABLE_ASSETS
 from gr2st_assets.lake import Lake
 from gr2st_assets.launch import run_job
-from gr2st_assets.partitions import FOLDS, SECTIONS, add_missing, contiguous_ranges, shares
+from gr2st_assets.partitions import FOLDS, SECTIONS, contiguous_ranges, set_keys, shares
 from gr2st_assets.project import open_instance
 from gr2st_assets.resources import Experiment
 from gr2st_assets.worker import n_workers, run_ranges
@@ -67,8 +67,8 @@ def materialize(
         Experiment(**experiment).settings()
     instance, outcome = open_instance(), Outcome()
     end_dead_runs(instance)
+    register_sections(lake, instance)
     sections = [str(entry.key) for name in cohorts for entry in register.load(lake, name).entries]
-    add_missing(instance, SECTIONS, sections)
     _run_stale(lake, instance, SECTION_STAGE, SECTIONS, set(sections), experiments[0], outcome)
     outcome.failed.update(run_job(instance, FOLD_TABLE_STAGE, None, {}))
     folds = {key for key in instance.get_dynamic_partitions(FOLDS.name) if _belongs(key, cohorts)}
@@ -79,6 +79,12 @@ def materialize(
         _run_stale(lake, instance, FOLD_STAGE, FOLDS, folds, experiment, outcome)
     outcome.failed.update(run_job(instance, SUMMARY_STAGE, None, {}))
     return outcome
+
+
+def register_sections(lake: Lake, instance: dg.DagsterInstance) -> None:
+    """Make the section partitions equal to the register's, so that the UI offers what is there."""
+    keys = [str(key) for name in register.names(lake) for key in register.section_keys(lake, name)]
+    set_keys(instance, SECTIONS, keys)
 
 
 def _belongs(fold_key: str, cohorts: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from gr2st_assets import register
 from gr2st_assets.checks import domain
 from gr2st_assets.kinds import asset_arguments
 from gr2st_assets.lake import Lake
-from gr2st_assets.partitions import ALL_SECTIONS, FOLDS, add_missing
+from gr2st_assets.partitions import ALL_SECTIONS, FOLDS, set_keys
 from gr2st_assets.resources import LakeResource
 from gr2st_assets.sections import read_rows
 from gr2st_assets.slots import section_slot
@@ -91,8 +91,6 @@ def _product(folds: "list[Fold]") -> Product:
 
 
 def _register(instance: dg.DagsterInstance, store: Lake) -> None:
-    """Make the fold partitions equal to the fold table's, old order kept."""
-    wanted = list(dict.fromkeys(store.read_table(store.slot(NAME), ["fold_id"])["fold_id"].to_pylist()))
-    for gone in set(instance.get_dynamic_partitions(FOLDS.name)) - set(wanted):
-        instance.delete_dynamic_partition(FOLDS.name, gone)
-    add_missing(instance, FOLDS, wanted)
+    """Make the fold partitions equal to the fold table's."""
+    fold_ids = store.read_table(store.slot(NAME), ["fold_id"])["fold_id"].to_pylist()
+    set_keys(instance, FOLDS, list(dict.fromkeys(fold_ids)))

@@ -1,13 +1,15 @@
 """Runs of dead processes are marked failed, and what they held is freed."""
 
+import os
 import platform
 import subprocess
 import sys
+import uuid
 
 import dagster as dg
 import pytest
 
-from gr2st_assets.dead_runs import HOST_TAG, PID_TAG, end_dead_runs, process_tags
+from gr2st_assets.dead_runs import PROCESS_TAG, end_dead_runs, process_tags
 
 
 @pytest.fixture
@@ -16,12 +18,12 @@ def instance(tmp_path):
         yield instance
 
 
-def started_run(instance, tags):
+def started_run(instance, run_id, tags):
     @dg.job
     def nothing():
         pass
 
-    run = instance.create_run_for_job(nothing, tags=tags)
+    run = instance.create_run_for_job(nothing, run_id=run_id, tags=tags)
     instance.report_engine_event("started", run)
     instance.handle_new_event(
         dg.EventLogEntry(
@@ -33,14 +35,23 @@ def started_run(instance, tags):
     return run.run_id
 
 
-def dead_pid() -> str:
+@pytest.fixture
+def run_id():
+    return str(uuid.uuid4())
+
+
+def tags_of(run_id, pid, started="1.00"):
+    return {PROCESS_TAG: f"{run_id} {platform.node()} {pid} {started}"}
+
+
+def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    return str(process.pid)
+    return process.pid
 
 
-def test_run_of_a_dead_process_is_failed_and_its_slot_freed(instance):
-    run_id = started_run(instance, {HOST_TAG: platform.node(), PID_TAG: dead_pid()})
+def test_run_of_a_dead_process_is_failed_and_its_slot_freed(instance, run_id):
+    started_run(instance, run_id, tags_of(run_id, dead_pid()))
     storage = instance.event_log_storage
     storage.set_concurrency_slots("gpu", 1)
     storage.claim_concurrency_slot("gpu", run_id, "step")
@@ -50,7 +61,19 @@ def test_run_of_a_dead_process_is_failed_and_its_slot_freed(instance):
     assert storage.get_concurrency_info("gpu").active_run_ids == set()
 
 
-def test_run_of_a_living_process_is_left_alone(instance):
-    run_id = started_run(instance, process_tags())
+def test_run_whose_process_number_another_process_has_now_is_failed(instance, run_id):
+    started_run(instance, run_id, tags_of(run_id, os.getpid()))
+    assert len(end_dead_runs(instance)) == 1
+    assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.parametrize("tags", [
+    pytest.param(process_tags, id="living process"),
+    pytest.param(lambda _: tags_of("another run", dead_pid()), id="tags copied from another run"),
+    pytest.param(lambda run_id: {PROCESS_TAG: f"{run_id} another-machine 1 1.00"}, id="another machine"),
+    pytest.param(lambda _: {}, id="started by the daemon"),
+])  # fmt: skip
+def test_run_is_left_alone(instance, run_id, tags):
+    started_run(instance, run_id, tags(run_id))
     assert end_dead_runs(instance) == []
     assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.STARTED

@@ -1,6 +1,8 @@
 """Partition keys and ranges of them."""
 
-from gr2st_assets.partitions import PartitionKey, contiguous_ranges, shares
+import dagster as dg
+
+from gr2st_assets.partitions import SECTIONS, PartitionKey, contiguous_ranges, set_keys, shares
 
 
 def test_a_key_is_taken_apart_at_its_slash():
@@ -19,3 +21,10 @@ def test_shares_of_a_range_cover_it_once_in_order():
     assert shares(ordered, ("b", "f"), 2) == [("b", "c"), ("d", "f")]
     assert shares(ordered, ("b", "f"), 1) == [("b", "f")]
     assert shares(ordered, ("c", "c"), 2) == [("c", "c")]
+
+
+def test_registered_keys_become_the_given_ones_in_a_stable_order():
+    with dg.DagsterInstance.ephemeral() as instance:
+        set_keys(instance, SECTIONS, ["b/1", "a/1", "a/2"])
+        set_keys(instance, SECTIONS, ["a/0", "a/2", "b/1"])
+        assert instance.get_dynamic_partitions("sections") == ["b/1", "a/2", "a/0"]

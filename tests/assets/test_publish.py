@@ -226,6 +226,16 @@ def test_artefact_folders_are_as_readable_as_the_folder_they_lie_in(lake):
     assert folder.stat().st_mode == folder.parent.stat().st_mode
 
 
+def test_files_are_as_readable_as_their_folder_whoever_wrote_them(lake):
+    def write(folder):
+        (folder / "model.safetensors").touch(mode=0o600)
+
+    slot = lake.slot("models/model_x", cohort="c", fold="f")
+    lake.publish(slot, write, _provenance())
+    folder = Path(lake.folder(slot).path)
+    assert (folder / "model.safetensors").stat().st_mode & 0o777 == folder.stat().st_mode & 0o666
+
+
 @pytest.mark.parametrize("root", ["local", "memory://exclusive"])
 def test_of_two_creators_exactly_one_is_told_yes(tmp_path, root):
     path = UPath(tmp_path if root == "local" else root) / "folder" / "1.json"

@@ -1,7 +1,8 @@
-"""Through the daemon: one backfill over all sections as a single run, and one run per fold partition."""
+"""Through the daemon: one backfill over sections as a single run, one run per fold partition; then real sections."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
 START_S, RUN_S = 180, 420
 LOCATION = {"repositoryLocationName": "gr2st_assets", "repositoryName": "__repository__"}
 BACKFILL = """
@@ -89,12 +91,10 @@ class Server:
         self.log.close()
 
 
-@pytest.fixture
-def server(materialized, tmp_path):
-    project = materialized.copy(tmp_path / "home")
-    # what the daemon makes anew: HVG tables of all sections, one fold's ridge
-    import shutil
-
+@pytest.fixture(scope="module")
+def served(materialized, tmp_path_factory):
+    """A copy of the project behind a server; HVG tables and one fold's ridge are gone from it."""
+    project = materialized.copy(tmp_path_factory.mktemp("served") / "home")
     shutil.rmtree(project.home / "lake" / "expression" / "hvg_table")
     shutil.rmtree(project.home / "lake" / "models" / "model_ridge_m224" / "cohort=tiny" / "fold=patient-A")
     server = Server(project)
@@ -105,35 +105,64 @@ def server(materialized, tmp_path):
         server.close()
 
 
-def test_single_run_backfill_over_sections_and_one_run_per_fold(server, materialized):
-    project, dagster = server
+def backfill(dagster, assets, partitions):
+    """Launch one backfill over partitions, as the UI does; its runs."""
     known = dagster.known()
-    launched = dagster.ask(
-        BACKFILL,
-        backfillParams={
-            "assetSelection": [{"path": ["expression", "hvg_table"]}],
-            "partitionNames": [f"tiny/{name}" for name in ("A1", "A2", "B1", "B2")],
-        },
-    )["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-    runs = dagster.wait_for_runs(known)
-    assert [run["status"] for run in runs] == ["SUCCESS"], (project.home / "server.log").read_text()[-3000:]
+    selection = [{"path": asset.split("/")} for asset in assets]
+    launched = dagster.ask(BACKFILL, backfillParams={"assetSelection": selection, "partitionNames": partitions})
+    assert launched["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", launched
+    return dagster.wait_for_runs(known)
 
+
+def launch(dagster, job, assets, *, partition=None, settings=None):
+    """Launch one run, as the UI does."""
     known = dagster.known()
-    quick = str(Path(__file__).parents[2] / "settings" / "quick.yml")
-    launched = dagster.ask(
-        RUN,
-        executionParams={
-            "selector": {**LOCATION, "pipelineName": "folds", "assetSelection": [
-                {"path": ["models", "model_ridge_m224"]}, {"path": ["predictions", "predictions_ridge_m224"]},
-            ]},
-            "runConfigData": json.dumps({"resources": {"experiment": {"config": {"settings_file": quick}}}}),
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": "tiny/patient-A"}]},
+    experiment = {"resources": {"experiment": {"config": {"settings_file": str(settings)}}}} if settings else {}
+    tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    launched = dagster.ask(RUN, executionParams={
+        "selector": {
+            **LOCATION, "pipelineName": job, "assetSelection": [{"path": asset.split("/")} for asset in assets]
         },
-    )["launchRun"]  # fmt: skip
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    runs = dagster.wait_for_runs(known)
-    assert [run["status"] for run in runs] == ["SUCCESS"], (project.home / "server.log").read_text()[-3000:]
+        "runConfigData": json.dumps(experiment),
+        "executionMetadata": {"tags": tags},
+    })  # fmt: skip
+    assert launched["launchRun"]["__typename"] == "LaunchRunSuccess", launched
+    return dagster.wait_for_runs(known)
 
+
+def assert_one_success(project, runs):
+    log = (project.home / "server.log").read_text()[-3000:]
+    assert [run["status"] for run in runs] == ["SUCCESS"], log
+
+
+def test_single_run_backfill_over_sections_and_one_run_per_fold(served, materialized):
+    project, dagster = served
+    sections = [f"tiny/{name}" for name in ("A1", "A2", "B1", "B2")]
+    assert_one_success(project, backfill(dagster, ["expression/hvg_table"], sections))
+    ridge = ["models/model_ridge_m224", "predictions/predictions_ridge_m224"]
+    assert_one_success(project, launch(dagster, "folds", ridge, partition="tiny/patient-A", settings=QUICK))
     assert project.digests("expression/hvg_table") == materialized.digests("expression/hvg_table")
     assert project.digests("models/model_ridge_m224") == materialized.digests("models/model_ridge_m224")
+
+
+@pytest.mark.real
+def test_real_sections_from_slides_to_scores(served, shared, tmp_path):
+    project, dagster = served
+    for path in sorted((shared / "her2st" / "data").rglob("*")):
+        parts = path.relative_to(shared).parts
+        if path.is_file() and any(part.partition("_")[0].partition(".")[0] in ("B4", "C2") for part in parts):
+            (tmp_path / Path(*parts)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / Path(*parts))
+    project.gr2st("cohort", "add", "her2st", str(tmp_path / "her2st"))
+    features = ["raw/slides", "raw/spots", "raw/counts", "expression/hvg_table", "cells/cell_types",
+                "graphs/spatial_graph", "image/embeddings_color_texture"]  # fmt: skip
+    assert_one_success(project, backfill(dagster, features, ["her2st/B4", "her2st/C2"]))
+    assert_one_success(project, launch(dagster, "fold_table", ["folds/fold_table"]))
+    fold = ["expression/panel", "models/model_ridge_color", "predictions/observed",
+            "predictions/predictions_ridge_color", "evaluation/gene_scores"]  # fmt: skip
+    assert_one_success(project, launch(dagster, "folds", fold, partition="her2st/patient-B", settings=QUICK))
+    (slot,) = (s for s in project.lake.slots("evaluation/gene_scores") if s.value("cohort") == "her2st")
+    scores = project.lake.read_table(slot).to_pandas()
+    ridge = scores[scores.method == "ridge"]
+    assert set(ridge.section_id) == {"B4"}
+    assert ridge.pearson.notna().sum() > 50

@@ -1,6 +1,7 @@
 """What the README tells people to type works, on a tiny cohort and under quick settings."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,23 @@ def test_queries(materialized):
         answer = materialized.sql(statement.replace("demo/", "tiny/"))
         if "not passed" not in statement and "ERBB2" not in statement:  # not every panel has the gene
             assert answer, statement
+
+
+@pytest.mark.slow
+def test_commands(materialized, cohort, tmp_path):
+    """Each command as it stands, on the tiny cohort, one fold, quick settings."""
+    project = materialized.copy(tmp_path / "home")
+    (project.home / "settings").symlink_to(ROOT / "settings")
+    (project.home / "my_genes.txt").write_text("EPCAM\nERBB2\nCOL1A1\nCD3D\n")
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("gr2st ")]
+    assert len(lines) == 7
+    for line in lines:
+        line = line.replace("path/to/her2st", str(cohort)).replace("her2st", "tiny")
+        command = shlex.split(line, comments=True)[1:]
+        if command[0] == "materialize":
+            command += [] if "--settings" in command else ["--settings", "settings/quick.yml"]
+            command += [] if "--fold" in command or "--cohort" in command else ["--fold", "tiny/patient-A"]
+        project.gr2st(*command)
 
 
 @pytest.mark.slow
