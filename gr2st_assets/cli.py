@@ -59,12 +59,13 @@ def materialize(
     target: Targets = ["per_spot"],  # noqa: B006 - typer's way
     seed: Seeds = [0],  # noqa: B006 - typer's way
     settings: SettingsFile = None,
+    cells: Annotated[str, typer.Option(help="auto, marker_genes, deconvolution or hovernet")] = "auto",
     fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
 ) -> None:
     """Materialize everything that is not current, from slides to scoreboard and catalogue."""
     from gr2st_assets.journeys import materialize_cohorts
 
-    raise typer.Exit(materialize_cohorts(cohort, panel, target, seed, settings, fold, say))
+    raise typer.Exit(materialize_cohorts(cohort, panel, target, seed, settings, fold, say, cells=cells))
 
 
 @app.command()

@@ -90,6 +90,8 @@ def materialize_cohorts(
     settings: Path | None,
     folds: Sequence[str],
     say: Say,
+    *,
+    cells: str = "auto",
 ) -> int:
     """Run all stages for the cohorts under every target and seed, then show the scoreboard."""
     prepare_environment()
@@ -100,7 +102,8 @@ def materialize_cohorts(
     chosen = list(cohorts) or register.names(lake)
     if not chosen:
         raise MissingArtifactError("no cohort is registered", hint="gr2st cohort add NAME FOLDER, or gr2st demo")
-    common: dict[str, Any] = {"panel": _absolute(panel), "settings_file": str(settings.resolve()) if settings else ""}
+    settings_file = str(settings.resolve()) if settings else ""
+    common: dict[str, Any] = {"panel": _absolute(panel), "cells": cells, "settings_file": settings_file}
     experiments = [{**common, "target": target, "seed": seed} for target in targets for seed in seeds]
     outcome = materialize(lake, chosen, experiments, folds)
     say(f"{len(outcome.current)} partitions were current and not run again")
