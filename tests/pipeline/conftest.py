@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from gr2st_assets.lake import Lake
 from gr2st_assets.records import Slot
@@ -77,17 +79,39 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthetic cohort of two patients with two sections each; not to be changed."""
-    folder = tmp_path_factory.mktemp("cohort") / "tiny"
-    make_synthetic_cohort(folder, n_patients=2, sections_per_patient=2, seed=3)
-    return folder
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder once for all processes of the test run; the others wait and use it."""
+    base = tmp_path_factory.getbasetemp()
+    root = base if worker_id == "master" else base.parent
+
+    def shared_folder(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return shared_folder
 
 
 @pytest.fixture(scope="session")
-def materialized(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def cohort(once: Any) -> Path:
+    """A synthetic cohort of two patients with two sections each; not to be changed."""
+
+    def make(folder: Path) -> None:
+        make_synthetic_cohort(folder / "tiny", n_patients=2, sections_per_patient=2, seed=3)
+
+    return once("cohort", make) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def materialized(cohort: Path, once: Any) -> Project:
     """The whole graph over the cohort ``tiny``; not to be changed."""
-    project = Project.create(tmp_path_factory.mktemp("project") / "home")
-    project.gr2st("cohort", "add", "tiny", str(cohort))
-    project.materialize()
-    return project
+
+    def make(folder: Path) -> None:
+        project = Project.create(folder / "home")
+        project.gr2st("cohort", "add", "tiny", str(cohort))
+        project.materialize()
+
+    return Project(once("project", make) / "home")
