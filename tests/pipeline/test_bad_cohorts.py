@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from dagster import DagsterInstance
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -99,7 +100,9 @@ def test_a_fault_is_named_and_costs_its_section_only(cohort, tmp_path, monkeypat
     folder = tmp_path / "cohort"
     shutil.copytree(cohort, folder)
     spoil(folder)
+    (tmp_path / "dagster").mkdir()
     monkeypatch.setenv("GR2ST_HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     said = []
     assert add_cohort("bad", folder, False, said.append) == 1
     faults = [line for line in said if line.startswith("fault:")]
@@ -108,3 +111,5 @@ def test_a_fault_is_named_and_costs_its_section_only(cohort, tmp_path, monkeypat
     kept = {entry.key.section_id for entry in register.load(Lake(tmp_path / "lake"), "bad").entries}
     # a file of no section costs nothing; any other fault costs its section and no other
     assert kept == {"A2", "B1", "B2"} | ({"A1"} if spoil is name_with_dots else set())
+    with DagsterInstance.get() as instance:  # what the UI offers to materialize
+        assert {key.partition("/")[2] for key in instance.get_dynamic_partitions("sections")} == kept
