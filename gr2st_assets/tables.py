@@ -226,13 +226,9 @@ _SPECS = (
     TableSpec(
         "evaluation/scoreboard",
         "Every method beside the nulls and the ceiling: means over sections, then patients",
-        ("cohort", "split_unit", "panel", "target", "seed", "method", "profile", "training_patients"),
+        (*c.SET_KEY, "method", "profile", "training_patients"),
         (
-            c.COHORT,
-            c.SPLIT_UNIT,
-            c.PANEL,
-            c.TARGET,
-            c.SEED,
+            *c.SCORE_SET,
             *c.PREDICTOR,
             c.TRAINING_PATIENTS,
             Column("is_diagnostic", "bool", "whether the row saw the test counts and is no method"),
@@ -275,8 +271,8 @@ _SPECS = (
         ("entry",),
         (
             c.count("entry", "line of the packaged file", minimum=1),
-            c.text("source", "short name of the publication"),
-            c.text("publication", "where the number stands"),
+            c.text("publication", "its short name"),
+            c.text("citation", "where the number stands"),
             c.text("method", "kind of predictor"),
             c.text("profile", "variant, if the source has several", nullable=True),
             c.text("dataset", "study, as her2st"),

@@ -32,7 +32,7 @@ def published_scores() -> pd.DataFrame:
 
     Returns
     -------
-    entry (line in the file, from 1), source, publication, method, profile, dataset, section, statistic, genes, target,
+    entry (line in the file, from 1), publication (short name), citation, method, profile, dataset, section, statistic, genes, target,
     split_unit, has_selection_leak, evidence, value, note. Text that does not apply or is not known is None: section
     over all sections, target and has_selection_leak where nobody says.
     """

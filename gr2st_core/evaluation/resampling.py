@@ -60,11 +60,15 @@ def draw_counts(n_items: int, n_draws: int, rng: np.random.Generator) -> Floats:
     return rng.multinomial(n_items, np.full(n_items, 1 / n_items), size=n_draws).astype(np.float64)
 
 
-def gene_counts(genes: Sequence[str], n_draws: int, seed: int) -> dict[str, Floats]:
-    """How often each gene is drawn, shape ``(n_draws,)`` each; the same in every section, as genes recur in all."""
-    ordered = sorted(set(genes))
-    counts = draw_counts(len(ordered), n_draws, stream(seed, "genes"))
-    return dict(zip(ordered, counts.T, strict=True))
+def gene_counts(genes: Sequence[str], n_draws: int, seed: int) -> Floats:
+    """How often each gene is drawn, shape ``(n_draws, n_genes)``; a gene's draws are the same in every section.
+
+    Notes
+    -----
+    Poisson counts of mean 1, each gene for itself (the Poisson bootstrap): folds may have panels of their own, and a
+    gene that two of them share is drawn in both alike.
+    """
+    return np.stack([stream(seed, "gene", gene).poisson(1.0, n_draws) for gene in genes], axis=1).astype(np.float64)
 
 
 def section_counts(patients: Sequence[str], n_draws: int, seed: int) -> Floats:

@@ -90,7 +90,9 @@ def spot_facts(
         centred = mean_of_defined(pearson_per_spot(truth, guess, training_mean))
         above = [beyond_training(mean, training_mean) for mean in means]
         raised = top_gene_recall(above[0], above[1], k)
-    return SpotFacts(mean_of_defined(plain), centred, int(np.isnan(plain).sum()), top_gene_recall(means[0], means[1], k), raised)
+    return SpotFacts(
+        mean_of_defined(plain), centred, int(np.isnan(plain).sum()), top_gene_recall(means[0], means[1], k), raised
+    )
 
 
 def _median(values: pd.Series[float]) -> float:
