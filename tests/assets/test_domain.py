@@ -221,15 +221,17 @@ def test_counts_that_a_cast_would_change_are_refused(value):
 
 SECTION_SCORES = pd.DataFrame(
     {
-        "cohort": "c", "split_unit": "patient", "panel": "p", "target": "per_spot", "seed": 0, "section_id": ["A1", "B1"] * 2,
-        "method": ["ridge", "ridge", "gr2st", "gr2st"], "profile": ["m224", "m224", "ours", "ours"],
+        "cohort": "c", "split_unit": "patient", "panel": "p", "target": "per_spot", "seed": 0,
+        "section_id": ["A1", "B1"] * 2, "method": ["ridge", "ridge", "gr2st", "gr2st"],
+        "profile": ["m224", "m224", "ours", "ours"],
         "patient_in_training": False, "pearson_zero_filled": [0.2, 0.3, 0.1, 0.1],
     }
 )  # fmt: skip
 COMPARISON = pd.DataFrame(
     {
-        "cohort": "c", "split_unit": "patient", "panel": "p", "target": "per_spot", "seed": 0, "training_patients": "all",
-        "method_a": "ridge", "profile_a": "m224", "method_b": "gr2st", "profile_b": "ours", "difference": [0.15],
+        "cohort": "c", "split_unit": "patient", "panel": "p", "target": "per_spot", "seed": 0,
+        "training_patients": "all", "method_a": "ridge", "profile_a": "m224",
+        "method_b": "gr2st", "profile_b": "ours", "difference": [0.15],
     }
 )  # fmt: skip
 

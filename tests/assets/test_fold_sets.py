@@ -22,7 +22,7 @@ class HeldOut:
     test: tuple
     split_unit: str = "patient"
 
-    def patient_in_training(self, key):
+    def patient_in_training(self, _):
         return False
 
 

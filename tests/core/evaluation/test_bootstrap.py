@@ -135,6 +135,21 @@ def test_intervals_cover_the_true_difference(patients, patient_sd, least):
     assert np.mean([d.difference for d in found]) == pytest.approx(0.1, abs=4 * spread / np.sqrt(120) + 0.002)
 
 
+def test_blocks_keep_intervals_honest_where_neighbours_are_alike():
+    """Maps that are constant over squares of 3 x 3 hold a ninth of the spots' information."""
+    rng = np.random.default_rng(13)
+    n_blocks, width = int(BLOCKS.max()) + 1, {}
+    truth = rng.normal(size=(n_blocks, 25))[BLOCKS]
+    guesses = {name: 0.3 * truth + rng.normal(size=(n_blocks, 25))[BLOCKS] for name in "ab"}
+    genes = np.ones((400, 25))
+    for side in (3.0, 0.5):
+        blocks = spatial_blocks(GRID, side)
+        scored = draw_scores(KEY, "A", truth, guesses, blocks=blocks, gene_draws=genes, seed=0)
+        found = compare([scored], "a", "b", seed=0)
+        width[side] = found.high - found.low
+    assert width[3.0] / width[0.5] == pytest.approx(3, rel=0.3)
+
+
 def test_equal_methods_are_rarely_called_different():
     rng = np.random.default_rng(12)
     p_values = []
