@@ -204,6 +204,6 @@ def forest(rows: "pd.DataFrame", reference: str, title: str) -> bytes:
     axis.scatter(ordered.difference, ordered.index, c=faces, edgecolors=OKABE_ITO[0], s=30, zorder=3)
     axis.axvline(0, color="black", linestyle=":")
     axis.set_yticks(list(ordered.index), list(ordered.name))
-    axis.set_xlabel(f"mean Pearson r minus that of {reference}, 95 % interval\nfilled: p < 0.05 after Holm", fontsize=8)
-    axis.set_title(title, fontsize=8, wrap=True)
+    axis.set_xlabel(f"mean r minus that of {reference}, 95 % interval\nfilled: p < 0.05 after Holm", fontsize=7)
+    figure.suptitle(title, fontsize=8, wrap=True)
     return _png(figure)

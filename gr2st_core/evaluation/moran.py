@@ -71,7 +71,8 @@ class MoranPreservation:
     Attributes
     ----------
     observed, predicted
-        Means over genes where both are defined: a prediction above the truth is too smooth.
+        Means over genes where both are defined. Counting noise lowers the truth's, so even a perfect prediction of the
+        expected expression lies above it; how far apart methods are says which smooths most.
     error
         Mean absolute difference over these genes.
     correlation

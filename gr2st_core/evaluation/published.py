@@ -33,8 +33,8 @@ def published_scores() -> pd.DataFrame:
     Returns
     -------
     entry (line in the file, from 1), publication (short name), citation, method, profile, dataset, section, statistic,
-    genes, target, split_unit, has_selection_leak, evidence, value, note. Text that does not apply or is not known is None: section
-    over all sections, target and has_selection_leak where nobody says.
+    genes, target, split_unit, has_selection_leak, evidence, value, note. What does not apply or is not
+    known is None: section over all sections, target and has_selection_leak where nobody says.
     """
     with (files(__package__) / _FILE).open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, dtype=str, keep_default_na=False)
