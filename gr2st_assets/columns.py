@@ -41,6 +41,10 @@ MODEL_ID = text("model_id", "content hash of the trained model")
 N_SPOTS = count("n_spots", "spots looked at")
 EMBEDDING = Column("embedding", "list<float32>", "one number per dimension, equally many in every row")
 
+STATISTICS = ("mean", "median", "lower_quartile", "upper_quartile")
+EVIDENCE = ("printed", "computed", "digitised", "second_hand")
+
+SCORE_SET = (COHORT, SPLIT_UNIT, PANEL, TARGET, SEED)
 SECTION = (COHORT, SECTION_ID)
 SECTION_OF_PATIENT = (*SECTION, PATIENT_ID)
 SPOT = (*SECTION, SPOT_ID)
@@ -51,6 +55,7 @@ PREDICTOR = (text("method", "kind of predictor"), text("profile", "variant of th
 SPOT_KEY = ("cohort", "section_id", "spot_id")
 EDGE_KEY = ("cohort", "section_id", "source_spot_id", "target_spot_id")
 RUN_KEY = ("fold_id", "panel", "target", "seed")
+SET_KEY = ("cohort", "split_unit", "panel", "target", "seed")
 SCORE_KEY = (*RUN_KEY, "method", "profile", "cohort", "section_id")
 
 PEARSON = correlation("pearson", "Pearson correlation over spots; NULL where either side is constant")
@@ -63,15 +68,42 @@ CEILING_DEPTH = correlation("ceiling_given_depth", "ceiling of what sequencing d
 MSE = error("mse", "mean squared error over spots", "target units squared")
 MAE = error("mae", "mean absolute error over spots")
 MEAN_ERROR = error("section_mean_error", "error of the section mean, absolute, mean over genes")
+R2 = Column("r2", "float64", "1 - squared error over that of the training mean", nullable=True, maximum=1)
+VARIANCE_RATIO = Column("variance_ratio", "float64", "variance of the prediction over the truth's", "", True, 0)
+MORAN_OBSERVED = Column("moran_observed", "float64", "Moran's I of the measurement on the spatial graph", nullable=True)
+MORAN_PREDICTED = Column("moran_predicted", "float64", "Moran's I of the prediction; higher = smoother", nullable=True)
+SECTION_FACTS = (
+    correlation("pearson_top", "pearson of the genes of highest training mean"),
+    Column("r2_median", "float64", "median over genes of r2", nullable=True, maximum=1),
+    Column("variance_ratio_median", "float64", "median over genes of variance_ratio", nullable=True, minimum=0),
+    MORAN_OBSERVED,
+    MORAN_PREDICTED,
+    Column("moran_error", "float64", "difference of the two Moran's I, absolute", "", True, 0),
+    correlation("moran_correlation", "Spearman over genes of predicted and observed Moran's I"),
+    correlation("pearson_spot", "mean over spots of the correlation over genes; high for the training mean too"),
+    correlation("pearson_spot_centred", "the same after the training mean is removed"),
+    Column("top_gene_recall", "float64", "share of the section's highest genes among those predicted", "", True, 0, 1),
+    Column("raised_gene_recall", "float64", "the same for genes most above their training mean", "", True, 0, 1),
+)
+TRAINING_PATIENTS = text(
+    "training_patients",
+    "sections whose patient is in training, is not, or both",
+    "mates",
+    "strangers",
+    "all",
+)
 KNOWN_PATIENT = Column("patient_in_training", "bool", "whether the patient has other sections in training")
 
 MODEL_IF_ANY = text("model_id", "content hash of the trained model; NULL for a diagnostic", nullable=True)
 SCORED = (*RUN, SPLIT_UNIT, *PREDICTOR, MODEL_IF_ANY, *SECTION_OF_PATIENT, KNOWN_PATIENT)
 GENE_SCORES = (PEARSON, ZERO_FILLED, SPEARMAN, EQUAL_DEPTH, MSE, MAE)
+FIT = (R2, VARIANCE_RATIO, MORAN_OBSERVED, MORAN_PREDICTED)
 GENE_FACTS = (
     Column("observed_mean", "float64", "mean over spots", "target units"),
     Column("predicted_mean", "float64", "mean over spots; NULL for a diagnostic", "target units", nullable=True),
+    Column("training_mean", "float64", "mean of the training spots; NULL without that null", "target units", True),
+    Column("is_highly_expressed", "bool", "whether the training mean is among the panel's highest", nullable=True),
     Column("is_observed_constant", "bool", "whether the measurement never changes"),
     Column("is_predicted_constant", "bool", "whether the prediction never changes"),
 )
-SUMMARY = (*GENE_SCORES, MEAN_ERROR, CEILING, CEILING_DEPTH, SHUFFLED)
+SUMMARY = (*GENE_SCORES, MEAN_ERROR, CEILING, CEILING_DEPTH, SHUFFLED, *SECTION_FACTS)

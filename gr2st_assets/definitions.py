@@ -8,13 +8,16 @@ import dagster as dg
 
 from gr2st_assets.assets.catalog import catalog_asset
 from gr2st_assets.assets.cells import cell_types
-from gr2st_assets.assets.evaluation import gene_scores, scoreboard, section_scores
+from gr2st_assets.assets.comparisons import comparisons
+from gr2st_assets.assets.evaluation import gene_scores, section_scores
 from gr2st_assets.assets.expression import hvg_table, panel
 from gr2st_assets.assets.folds import fold_table
 from gr2st_assets.assets.graphs import functional_graph, spatial_graph
 from gr2st_assets.assets.image import EMBEDDINGS
 from gr2st_assets.assets.predictions import MODELS, PREDICTIONS, observed
+from gr2st_assets.assets.published import published_scores
 from gr2st_assets.assets.raw import counts, slides, spots
+from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
 from gr2st_assets.automation import stage_jobs
 from gr2st_assets.console import progress_logger
@@ -23,7 +26,8 @@ from gr2st_assets.resources import Experiment, LakeResource
 
 TABLE_ASSETS = [
     slides, spots, counts, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed, *MODELS,
-    *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, reference_bank,
+    *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, published_scores,
+    reference_bank,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

@@ -22,6 +22,7 @@ SCOREBOARD = """
 SELECT cohort, split_unit, training_patients AS patients, panel, target, seed, method || '_' || profile AS method,
        round(pearson, 3) AS pearson, round(pearson_patients, 3) AS over_patients,
        round(pearson_equal_depth, 3) AS equal_depth, round(spearman, 3) AS spearman, round(mse, 4) AS mse,
+       round(r2_median, 3) AS r2, round(variance_ratio_median, 2) AS variance, round(moran_error, 3) AS moran_error,
        round(pearson_shuffled, 3) AS shuffled, round(ceiling, 3) AS ceiling, n_undefined AS undefined, n_sections AS n
 FROM scoreboard
 WHERE list_contains(string_split($cohorts, ','), cohort)

@@ -20,6 +20,11 @@ def run_job(
 ) -> dict[str, str]:
     """Run one job once, over a range of partitions or over none.
 
+    Parameters
+    ----------
+    experiment
+        Configuration of that resource; empty for a job that does not use it.
+
     Returns
     -------
     Partitions that failed, with the errors of the step that said so.
@@ -29,7 +34,7 @@ def run_job(
     RuntimeError
         A step failed otherwise than by refusing partitions: a defect.
     """
-    resources = {"resources": {"experiment": {"config": experiment}}} if key_range else {}
+    resources = {"resources": {"experiment": {"config": experiment}}} if experiment else {}
     run_id = str(uuid.uuid4())
     result = defs.resolve_job_def(job).execute_in_process(
         run_config={**resources, "loggers": {"progress": {"config": {}}}},

@@ -183,3 +183,27 @@ def scoreboard_bars(board: "pd.DataFrame", title: str) -> bytes:
     axis.set(xlabel="mean Pearson r over genes (range over sections)", title=title)
     axis.legend(fontsize=7)
     return _png(figure)
+
+
+def forest(rows: "pd.DataFrame", reference: str, title: str) -> bytes:
+    """Differences from a reference with their intervals; filled where they stay after the correction.
+
+    Parameters
+    ----------
+    rows
+        ``name``, ``difference``, ``low``, ``high``, ``p_holm``, one row a method.
+    reference
+        Subtracted from all.
+    title
+        Drawn above the picture.
+    """
+    figure, (axis,) = _figure(1, size=4.5)
+    ordered = rows.sort_values("difference").reset_index(drop=True)
+    axis.hlines(ordered.index, ordered.low, ordered.high, color=OKABE_ITO[0], linewidth=1.5)
+    faces = [OKABE_ITO[0] if p < 0.05 else "white" for p in ordered.p_holm]
+    axis.scatter(ordered.difference, ordered.index, c=faces, edgecolors=OKABE_ITO[0], s=30, zorder=3)
+    axis.axvline(0, color="black", linestyle=":")
+    axis.set_yticks(list(ordered.index), list(ordered.name))
+    axis.set_xlabel(f"mean r minus that of {reference}, 95 % interval\nfilled: p < 0.05 after Holm", fontsize=7)
+    figure.suptitle(title, fontsize=8, wrap=True)
+    return _png(figure)

@@ -64,10 +64,10 @@ def waiting(lake: Lake) -> list[str]:
     ]
 
 
-def shown_next(lake: Lake, table: str) -> dict[Slot, str]:
-    """Artefacts of one table that the next catalogue will show, by slot: what may be averaged together."""
+def shown_next(lake: Lake, *tables: str) -> dict[Slot, str]:
+    """Artefacts of some tables that the next catalogue will show, by slot: what may be averaged together."""
     entries = manifest.preview(lake, _fold_sets(lake))
-    return {slot: entry.digest for slot, entry in sorted(entries.items()) if slot.table == table}
+    return {slot: entry.digest for slot, entry in sorted(entries.items()) if slot.table in tables}
 
 
 def rollback(lake: Lake, number: int) -> Published:

@@ -51,7 +51,7 @@ def materialize(
     cohorts
         Registered names.
     experiments
-        Run configurations of the ``experiment`` resource; the first also serves the section stage.
+        Run configurations of the ``experiment`` resource; the first also serves the stages without folds.
     only_folds
         Fold keys to run; all folds of the cohorts by default.
 
@@ -77,7 +77,7 @@ def materialize(
     folds = set(only_folds) or folds
     for experiment in experiments:
         _run_stale(lake, instance, FOLD_STAGE, FOLDS, folds, experiment, outcome)
-    outcome.failed.update(run_job(instance, SUMMARY_STAGE, None, {}))
+    outcome.failed.update(run_job(instance, SUMMARY_STAGE, None, experiments[0]))
     return outcome
 
 

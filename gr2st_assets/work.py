@@ -13,6 +13,7 @@ from gr2st_assets import register
 from gr2st_assets.fingerprint import fingerprint
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import home
+from gr2st_assets.records import Slot
 from gr2st_assets.resources import Experiment
 from gr2st_assets.sections import image_section, read_folds, read_panel, read_rows, train_section
 from gr2st_assets.slots import Variant, fold_slot, section_slot
@@ -99,9 +100,13 @@ class FoldWork:
         """Held-out sections with their counts, for scoring only."""
         return [train_section(self.lake, key, ()) for key in self.fold.test]
 
+    def slot(self, table: str) -> Slot:
+        """Where another fold table has this fold."""
+        return fold_slot(self.lake, table, self.fold.fold_id, self.variant)
+
     def rows(self, table: str) -> "pd.DataFrame":
         """The fold's rows of another fold table."""
-        return self.lake.read_table(fold_slot(self.lake, table, self.fold.fold_id, self.variant)).to_pandas()
+        return self.lake.read_table(self.slot(table)).to_pandas()
 
     def section_inputs(self, tables: Iterable[str], roles: Iterable[str]) -> dict[str, str]:
         """Digests of the artefacts of the fold's sections in the named section tables."""

@@ -90,11 +90,26 @@ class KnnSettings(_Frozen):
 
 
 class EvaluationSettings(_Frozen):
-    """Noise ceiling, equal depth, shuffled control."""
+    """Noise ceiling, equal depth, shuffled control, top genes, intervals."""
 
     n_thinnings: int = Field(10, ge=1, description="binomial halves per section for the noise ceiling")
     n_equal_depth: int = Field(5, ge=1, description="thinnings to equal depth whose scores are averaged")
     n_permutations: int = Field(20, ge=1, description="exchanges of spots averaged for the shuffled control")
+    n_top_genes: int = Field(50, ge=1, description="highly expressed genes, at most a quarter of the panel")
+    n_bootstrap: int = Field(1000, ge=1, description="draws of a comparison; p-values are at least 2 / (draws + 1)")
+    block_pitches: float = Field(4.0, gt=0, description="side of the blocks of spots that are drawn together")
+
+    @property
+    def scores_digest(self) -> str:
+        """Digest of what scores depend on: not the bootstrap, which only comparisons do."""
+        names = ("n_bootstrap", "block_pitches")
+        defaults = {name: type(self).model_fields[name].default for name in names}
+        return self.model_copy(update=defaults).digest
+
+    @property
+    def bootstrap_digest(self) -> str:
+        """Digest of what comparisons depend on."""
+        return EvaluationSettings(n_bootstrap=self.n_bootstrap, block_pitches=self.block_pitches).digest
 
 
 class Settings(_Frozen):

@@ -1,25 +1,20 @@
-"""Group ``evaluation``: scores per gene, per section, and the scoreboard.
+"""Group ``evaluation``, first part: scores per gene and per section of every fold.
 
 Belongs here: bringing predictions, observed values, nulls and diagnostics side by side. Does not belong here: any
-formula (``gr2st_core.evaluation``). Every method of the registry that has predictions in a fold is scored; the depth
-oracle, which reads the test counts, stands beside them as a diagnostic.
+formula (``gr2st_core.evaluation``), what is made of all folds (``scoreboard``, ``comparisons``).
+
+Every method of the registry that has predictions in a fold is scored; the depth oracle, which reads the test counts,
+stands beside them as a diagnostic.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
 from gr2st_assets import pictures
-from gr2st_assets.checks import domain
-from gr2st_assets.kinds import asset_arguments, fold_asset
-from gr2st_assets.partitions import ALL_SECTIONS
-from gr2st_assets.readers import shown_next
-from gr2st_assets.resources import LakeResource
-from gr2st_assets.sections import read_folds
-from gr2st_assets.slots import fold_slot
-from gr2st_assets.steps import Plan, Product, Recipe, run_step
+from gr2st_assets.kinds import fold_asset
+from gr2st_assets.matrices import edge_rows, rows_of_section, spots_by_genes
+from gr2st_assets.sections import read_rows
+from gr2st_assets.steps import Product
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_assets.work import FoldWork
 from gr2st_core.models.registry import METHODS
@@ -27,30 +22,47 @@ from gr2st_core.models.registry import METHODS
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     from gr2st_core.types import TrainSection
 
 PREDICTIONS = tuple(f"predictions/predictions_{name}" for name in METHODS)
 TRUTH = ("raw/slides", "raw/spots", "raw/counts")
-CODE = ("gr2st_core.evaluation", "gr2st_core.expression", "gr2st_assets.sections")
+GRAPH = "graphs/spatial_graph"
+CODE = ("gr2st_core.evaluation", "gr2st_core.expression", "gr2st_assets.matrices", "gr2st_assets.sections")
 ORACLE = ("oracle", "depth")
+TRAINING_MEAN = ("null", "training_mean")
+Guesses = dict[tuple[str, str], "pa.Table"]
 
 
-def _matrix(rows: "pd.DataFrame", column: str, section: "TrainSection", genes: tuple[str, ...]) -> "np.ndarray":
+def _matrix(rows: "pa.Table", column: str, section: "TrainSection", genes: tuple[str, ...]) -> "np.ndarray":
     """Long rows of one section as spots x genes, joined by id."""
-    own = rows[rows.section_id == section.key.section_id]
-    wide = own.pivot(index="spot_id", columns="gene", values=column)
-    return wide.loc[section.image.spot_ids, list(genes)].to_numpy()
+    own = rows_of_section(rows, section.key.section_id)
+    return spots_by_genes(own, column, section.image.spot_ids.tolist(), genes, section=str(section.key))
 
 
-def _predicted(work: FoldWork) -> "Iterator[tuple[dict[str, Any], pd.DataFrame]]":
-    """Identity columns and rows of every method that predicted this fold."""
+def _observed(work: FoldWork) -> "pa.Table":
+    return work.lake.read_table(work.slot("predictions/observed"), ["section_id", "spot_id", "gene", "observed"])
+
+
+def _predicted(work: FoldWork) -> Guesses:
+    """Rows of every method that predicted this fold."""
+    found = {}
     for name, spec in METHODS.items():
-        table = f"predictions/predictions_{name}"
-        if work.lake.head(fold_slot(work.lake, table, work.fold.fold_id, work.variant)) is not None:
-            rows = work.rows(table)
-            columns = {"method": spec.method, "profile": spec.profile, "model_id": rows.model_id.iloc[0]}
-            yield columns, rows[["section_id", "spot_id", "gene", "predicted"]]
+        slot = work.slot(f"predictions/predictions_{name}")
+        if work.lake.head(slot) is not None:
+            columns = ["section_id", "spot_id", "gene", "predicted", "model_id"]
+            found[spec.method, spec.profile] = work.lake.read_table(slot, columns)
+    return found
+
+
+def _guesses(
+    predicted: Guesses, section: "TrainSection", genes: tuple[str, ...]
+) -> "Iterator[tuple[dict[str, Any], np.ndarray]]":
+    """Identity columns and matrix of every method."""
+    for (method, profile), rows in predicted.items():
+        columns = {"method": method, "profile": profile, "model_id": rows.column("model_id")[0].as_py()}
+        yield columns, _matrix(rows, "predicted", section, genes)
 
 
 def _section_columns(work: FoldWork, section: "TrainSection") -> dict[str, Any]:
@@ -70,35 +82,35 @@ def _empty(name: str) -> Product:
 
 @fold_asset(
     "evaluation/gene_scores",
-    section_tables=TRUTH,
+    section_tables=(*TRUTH, GRAPH),
     roles=("test",),
     fold_tables=("expression/panel", "predictions/observed"),
     optional_fold_tables=PREDICTIONS,
     code=CODE,
-    settings_hash=lambda settings: settings.evaluation.digest,
+    settings_hash=lambda settings: settings.evaluation.scores_digest,
     kinds=frozenset({"python"}),
 )
 def gene_scores(work: FoldWork) -> Product:
-    """Correlation and error of every gene in every held-out section, for every method and the depth oracle."""
+    """Correlation, error and pattern of every gene in every held-out section, per method and for the depth oracle."""
     import pandas as pd
 
     from gr2st_core.evaluation.oracle import depth_oracle
 
     if not work.fold.test:
         return _empty("evaluation/gene_scores")
-    panel, observed = work.panel(), work.rows("predictions/observed")
+    panel, observed, predicted = work.panel(), _observed(work), _predicted(work)
     tables = []
     for section in work.truth_sections():
-        counts = section.counts.of(panel)
         truth = _matrix(observed, "observed", section, panel.genes)
-        guesses = [(columns, _matrix(rows, "predicted", section, panel.genes)) for columns, rows in _predicted(work)]
-        oracle = {"method": ORACLE[0], "profile": ORACLE[1], "model_id": None}
-        for columns, guess in [*guesses, (oracle, depth_oracle(counts))]:
-            scored = _score(work, counts, truth, guess)
+        counts = section.counts.of(panel)
+        mean = _training_mean(predicted, section, panel.genes)
+        oracle = {"method": ORACLE[0], "profile": ORACLE[1], "model_id": None}, depth_oracle(counts)
+        for columns, guess in [*_guesses(predicted, section, panel.genes), oracle]:
+            scored = _score(work, section, counts, truth, guess, mean)
             tables.append(scored.assign(**_section_columns(work, section), **columns))
     table = pd.concat(tables)
-    is_oracle = table.method == ORACLE[0]
-    table.loc[is_oracle, ["mse", "mae", "predicted_mean"]] = float("nan")  # its unit is not the target's
+    own_unit = ["mse", "mae", "predicted_mean", "r2", "variance_ratio"]
+    table.loc[table.method == ORACLE[0], own_unit] = float("nan")  # its unit is not the target's
     names = table.method + "_" + table.profile
     means = table.assign(name=names).groupby("name").pearson.mean().dropna()
     return Product(
@@ -108,14 +120,36 @@ def gene_scores(work: FoldWork) -> Product:
     )
 
 
-def _score(work: FoldWork, counts: "np.ndarray", truth: "np.ndarray", guess: "np.ndarray") -> "pd.DataFrame":
+def _training_mean(predicted: Guesses, section: "TrainSection", genes: tuple[str, ...]) -> "np.ndarray | None":
+    """What the null of that name predicts in every spot, None if it was not run."""
+    rows = predicted.get(TRAINING_MEAN)
+    return None if rows is None else _matrix(rows, "predicted", section, genes)[0]
+
+
+def _score(
+    work: FoldWork,
+    section: "TrainSection",
+    counts: "np.ndarray",
+    truth: "np.ndarray",
+    guess: "np.ndarray",
+    training_mean: "np.ndarray | None",
+) -> "pd.DataFrame":
     from gr2st_core.evaluation.equal_depth import score_equal_depth
+    from gr2st_core.evaluation.gene_facts import with_gene_facts
     from gr2st_core.evaluation.metrics import score_section
 
-    panel = work.panel()
-    thinnings = work.settings.evaluation.n_equal_depth
-    equal = score_equal_depth(counts, guess, panel, n_thinnings=thinnings)
-    return score_section(truth, guess, panel.genes).assign(pearson_equal_depth=equal.pearson)
+    panel, settings = work.panel(), work.settings.evaluation
+    graph = read_rows(work.lake, GRAPH, section.key)
+    scores = with_gene_facts(
+        score_section(truth, guess, panel.genes),
+        truth,
+        guess,
+        training_mean=training_mean,
+        edges=edge_rows(graph, section.image.spot_ids.tolist(), section=str(section.key)),
+        most_top_genes=settings.n_top_genes,
+    )
+    equal = score_equal_depth(counts, guess, panel, n_thinnings=settings.n_equal_depth)
+    return scores.assign(pearson_equal_depth=equal.pearson)
 
 
 @fold_asset(
@@ -125,36 +159,26 @@ def _score(work: FoldWork, counts: "np.ndarray", truth: "np.ndarray", guess: "np
     fold_tables=("expression/panel", "predictions/observed", "evaluation/gene_scores"),
     optional_fold_tables=PREDICTIONS,
     code=CODE,
-    settings_hash=lambda settings: settings.evaluation.digest,
+    settings_hash=lambda settings: settings.evaluation.scores_digest,
     kinds=frozenset({"python"}),
 )
 def section_scores(work: FoldWork) -> Product:
     """Means over genes per held-out section and method, with noise ceiling and shuffled control."""
-    from dataclasses import asdict
-
     import pandas as pd
 
     from gr2st_core.evaluation.ceiling import noise_ceiling
-    from gr2st_core.evaluation.metrics import mean_of_defined, summarise
-    from gr2st_core.evaluation.shuffled import shuffled_pearson
 
     if not work.fold.test:
         return _empty("evaluation/section_scores")
-    panel, observed, scores = work.panel(), work.rows("predictions/observed"), work.rows("evaluation/gene_scores")
-    predicted = {(c["method"], c["profile"]): rows for c, rows in _predicted(work)}
-    settings, found = work.settings.evaluation, []
+    panel, observed, scores = work.panel(), _observed(work), work.rows("evaluation/gene_scores")
+    predicted, found = _predicted(work), []
     for section in work.truth_sections():
         truth = _matrix(observed, "observed", section, panel.genes)
-        ceiling = noise_ceiling(section.counts, panel, work.variant.target, n_thinnings=settings.n_thinnings)
+        n_thinnings = work.settings.evaluation.n_thinnings
+        ceiling = noise_ceiling(section.counts, panel, work.variant.target, n_thinnings=n_thinnings)
         own = scores[scores.section_id == section.key.section_id]
+        guesses = {(c["method"], c["profile"]): m for c, m in _guesses(predicted, section, panel.genes)}
         for names, part in own.groupby(["method", "profile"]):
-            summary = asdict(summarise(part))
-            del summary["n_observed_constant"]
-            rows = predicted.get(names)
-            shuffled = None
-            if rows is not None:
-                guess = _matrix(rows, "predicted", section, panel.genes)
-                shuffled = shuffled_pearson(truth, guess, n_permutations=settings.n_permutations)
             found.append(
                 {
                     **_section_columns(work, section),
@@ -162,17 +186,49 @@ def section_scores(work: FoldWork) -> Product:
                     "profile": names[1],
                     "model_id": part.model_id.iloc[0],
                     "n_spots": section.image.n_spots,
-                    **summary,
-                    "pearson_equal_depth": mean_of_defined(part.pearson_equal_depth),
+                    **_summary(part),
+                    **_of_matrices(work, truth, guesses.get(names), part, panel.genes),
                     "ceiling": ceiling.raw,
                     "ceiling_given_depth": ceiling.given_depth,
-                    "pearson_shuffled": shuffled,
                 }
             )
-    return Product(pd.DataFrame(found), {"n_rows": len(found)}, _maps(work, observed, predicted))
+    table = pd.DataFrame(found).astype({"n_undefined_spots": "Int64"})
+    return Product(table, {"n_rows": len(found)}, _maps(work, observed, predicted))
 
 
-def _maps(work: FoldWork, observed: "pd.DataFrame", predicted: "dict[tuple[str, str], pd.DataFrame]") -> bytes | None:
+def _summary(part: "pd.DataFrame") -> dict[str, Any]:
+    """What follows from the scores of the genes."""
+    from dataclasses import asdict
+
+    from gr2st_core.evaluation.metrics import mean_of_defined, summarise
+    from gr2st_core.evaluation.section_facts import section_facts
+
+    summary = asdict(summarise(part))
+    del summary["n_observed_constant"]
+    equal = {"pearson_equal_depth": mean_of_defined(part.pearson_equal_depth)}
+    return {**summary, **asdict(section_facts(part)), **equal}
+
+
+def _of_matrices(
+    work: FoldWork, truth: "np.ndarray", guess: "np.ndarray | None", part: "pd.DataFrame", genes: tuple[str, ...]
+) -> dict[str, Any]:
+    """What needs truth and prediction; None throughout for the oracle, whose unit is its own."""
+    from dataclasses import asdict, fields
+
+    from gr2st_core.evaluation.section_facts import SpotFacts, spot_facts
+    from gr2st_core.evaluation.shuffled import shuffled_pearson
+
+    if guess is None:
+        return {**dict.fromkeys([field.name for field in fields(SpotFacts)]), "pearson_shuffled": None}
+    settings, mean = work.settings.evaluation, part.set_index("gene").training_mean.loc[list(genes)]
+    facts = spot_facts(
+        truth, guess, training_mean=None if mean.isna().any() else mean, most_top_genes=settings.n_top_genes
+    )
+    shuffled = shuffled_pearson(truth, guess, n_permutations=settings.n_permutations)
+    return {**asdict(facts), "pearson_shuffled": shuffled}
+
+
+def _maps(work: FoldWork, observed: "pa.Table", predicted: Guesses) -> bytes | None:
     """First markers of the panel, then best, median and worst gene of GR2ST, in the first held-out section."""
     import pandas as pd
 
@@ -193,61 +249,3 @@ def _maps(work: FoldWork, observed: "pd.DataFrame", predicted: "dict[tuple[str, 
         column = genes.index(gene)
         spots[f"observed_{gene}"], spots[f"predicted_{gene}"] = truth[:, column], guess[:, column]
     return pictures.observed_and_predicted(spots, shown, f"{section.key}: markers, best, median and worst gene")
-
-
-SCOREBOARD = "evaluation/scoreboard"
-CHECKS = ("scored_once",)
-_ARGUMENTS = asset_arguments(
-    SCOREBOARD, code=("gr2st_core.evaluation",), checks=CHECKS, kinds={"python"}, pool=None,
-    doc="Every method, null and diagnostic per cohort, split unit, panel, target and seed: "
-    "means over genes, sections, patients.",
-)  # fmt: skip
-
-
-@dg.asset(
-    **_ARGUMENTS,
-    deps=[
-        dg.AssetDep(dg.AssetKey(["evaluation", "section_scores"]), partition_mapping=ALL_SECTIONS),
-        dg.AssetKey(["folds", "fold_table"]),
-    ],
-)
-def scoreboard(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
-    """Make the scoreboard from the section scores of the fold sets that are complete and of one generation."""
-    store = lake.open()
-    folds = read_folds(store)
-    slots = shown_next(store, "evaluation/section_scores")
-    inputs = {str(slot): digest for slot, digest in slots.items()}
-    inputs["fold_table"] = store.require_head(store.slot("folds/fold_table")).digest
-
-    def plan() -> Plan:
-        return Plan(store.slot(SCOREBOARD), inputs, compute)
-
-    def compute() -> Product:
-        import pandas as pd
-
-        from gr2st_core.evaluation.scoreboard import scoreboard as average
-
-        if not slots:  # a single fold was run: its rows are kept, and averaged when the others are there
-            return replace(_empty(SCOREBOARD), findings=[domain.no_set_is_complete()])
-        scores = pd.concat([store.read_table(slot, digest=digest).to_pandas() for slot, digest in slots.items()])
-        board = average(scores)
-        return Product(
-            board,
-            {"n_rows": len(board)},
-            _picture(board),
-            [domain.scored_once(scores, list(folds.values()))],
-        )
-
-    recipe = Recipe(table_spec(SCOREBOARD), _ARGUMENTS["code_version"], "", ("contract", *CHECKS))
-    yield from run_step(context, store, recipe, iter([(None, plan)]))
-
-
-def _picture(board: "pd.DataFrame") -> bytes:
-    """Bars of the first cohort's patient unit (section unit if there is none) under the first target."""
-    unit = "patient" if (board.split_unit == "patient").any() else board.split_unit.iloc[0]
-    part = board[(board.split_unit == unit) & (board.training_patients == "all")]
-    first = part.iloc[0]
-    for column in ("cohort", "panel", "target", "seed"):
-        part = part[part[column] == first[column]]
-    named = part.assign(name=part.method + "_" + part.profile)
-    return pictures.scoreboard_bars(named, f"{first.cohort}, {unit} held out, {first.target}")

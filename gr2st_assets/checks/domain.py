@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gr2st_core.training.folds import Fold
 
 SPAN_TOLERANCE = 0.02
+_AGREE = "differences are those of the section scores, over spots and genes that were observed"
 _SCORED_ONCE = "every held-out section is scored once per method"
 
 
@@ -193,3 +194,38 @@ def scored_once(scores: "pd.DataFrame", folds: "Collection[Fold]") -> CheckRow:
 def no_set_is_complete() -> CheckRow:
     """What ``scored_once`` reports while no set of folds is complete and of one generation."""
     return _remark("scored_once", _SCORED_ONCE, ["no set of folds is complete yet: materialize all folds"], rows=0)
+
+
+def comparisons_agree(table: "pd.DataFrame", scores: "pd.DataFrame | None", unlike: Collection[str]) -> CheckRow:
+    """Each difference is that of the mean section scores of its two methods, where both are shown.
+
+    Parameters
+    ----------
+    table, scores
+        Rows of ``evaluation/comparisons`` and of ``evaluation/section_scores``.
+    unlike
+        Methods that were left out of a section since their spots or genes are not those observed.
+    """
+    faults, n_compared = [f"{text}: not the observed spots and genes" for text in unlike], 0
+    if scores is not None:
+        known = scores.patient_in_training.map({True: "mates", False: "strangers"})
+        both = [scores.assign(training_patients="all"), scores.assign(training_patients=known)]
+        keys = ["cohort", "split_unit", "panel", "target", "seed", "training_patients", "method", "profile"]
+        means = {}
+        for part in both:
+            means.update(part.groupby(keys).pearson_zero_filled.mean().to_dict())
+        for row in table.itertuples():
+            place = (row.cohort, row.split_unit, row.panel, row.target, row.seed, row.training_patients)
+            a, b = (
+                means.get((*place, *side)) for side in ((row.method_a, row.profile_a), (row.method_b, row.profile_b))
+            )
+            if a is not None and b is not None:
+                n_compared += 1
+                if not abs(a - b - row.difference) < 1e-6:
+                    faults.append(f"{place} {row.method_a}_{row.profile_a}: {row.difference:.6f}, scores {a - b:.6f}")
+    return _remark("comparisons_agree", _AGREE, faults, rows=len(table), compared=n_compared)
+
+
+def nothing_to_compare() -> CheckRow:
+    """What ``comparisons_agree`` reports while no complete set of folds has two methods, one of them a reference."""
+    return _remark("comparisons_agree", _AGREE, 0, rows=0, compared=0)

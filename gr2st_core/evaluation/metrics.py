@@ -41,12 +41,12 @@ def pearson_per_gene(observed: ArrayLike, predicted: ArrayLike) -> Floats:
     NonFiniteError
         A value is NaN or infinite.
     """
-    return _pearson(*_aligned(observed, predicted))
+    return _pearson(*require_aligned(observed, predicted))
 
 
 def spearman_per_gene(observed: ArrayLike, predicted: ArrayLike) -> Floats:
     """Spearman correlation over spots (ties share their mean rank), NaN and errors as `pearson_per_gene`."""
-    truth, guess = _aligned(observed, predicted)
+    truth, guess = require_aligned(observed, predicted)
     correlation = _pearson(rankdata(truth, axis=0), rankdata(guess, axis=0))
     correlation[is_constant(truth) | is_constant(guess)] = np.nan
     return correlation
@@ -54,17 +54,26 @@ def spearman_per_gene(observed: ArrayLike, predicted: ArrayLike) -> Floats:
 
 def mse_per_gene(observed: ArrayLike, predicted: ArrayLike) -> Floats:
     """Mean squared error over spots in squared target units, shape ``(n_genes,)``; errors as `pearson_per_gene`."""
-    truth, guess = _aligned(observed, predicted)
+    truth, guess = require_aligned(observed, predicted)
     return np.asarray(np.square(guess - truth).mean(axis=0))
 
 
 def mae_per_gene(observed: ArrayLike, predicted: ArrayLike) -> Floats:
     """Mean absolute error over spots in target units, shape ``(n_genes,)``; errors as `pearson_per_gene`."""
-    truth, guess = _aligned(observed, predicted)
+    truth, guess = require_aligned(observed, predicted)
     return np.asarray(np.abs(guess - truth).mean(axis=0))
 
 
-def _aligned(observed: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
+def require_aligned(observed: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
+    """Take both as float64 ``(n_spots, n_genes)``.
+
+    Raises
+    ------
+    AlignmentError
+        The shapes differ or hold no spot.
+    NonFiniteError
+        A value is NaN or infinite.
+    """
     truth, guess = np.asarray(observed, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     if truth.shape != guess.shape or truth.ndim != 2 or len(truth) == 0:
         raise AlignmentError("observed and predicted are (n_spots, n_genes)", expected=truth.shape, found=guess.shape)
@@ -96,7 +105,7 @@ def score_section(observed: ArrayLike, predicted: ArrayLike, genes: Sequence[str
     ------
     AlignmentError, NonFiniteError
     """
-    truth, guess = _aligned(observed, predicted)
+    truth, guess = require_aligned(observed, predicted)
     if truth.shape[1] != len(genes):
         raise AlignmentError("one gene name per column", expected=truth.shape[1], found=len(genes))
     pearson, flat_truth, flat_guess = _pearson(truth, guess), is_constant(truth), is_constant(guess)

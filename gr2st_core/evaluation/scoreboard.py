@@ -21,6 +21,17 @@ AVERAGED = [
     "ceiling",
     "ceiling_given_depth",
     "pearson_shuffled",
+    "pearson_top",
+    "r2_median",
+    "variance_ratio_median",
+    "moran_observed",
+    "moran_predicted",
+    "moran_error",
+    "moran_correlation",
+    "pearson_spot",
+    "pearson_spot_centred",
+    "top_gene_recall",
+    "raised_gene_recall",
 ]
 DIAGNOSTIC = "oracle"
 """Method that reads the test counts: shown beside the methods, never ranked with them."""

@@ -217,3 +217,38 @@ def test_counts_that_a_cast_would_change_are_refused(value):
         _require_int32(np.array([1.0, value]), "c/A1")
     assert caught.value.context["section"] == "c/A1"
     assert caught.value.context["found"] == pytest.approx([value], nan_ok=True)
+
+
+SECTION_SCORES = pd.DataFrame(
+    {
+        "cohort": "c", "split_unit": "patient", "panel": "p", "target": "per_spot", "seed": 0,
+        "section_id": ["A1", "B1"] * 2, "method": ["ridge", "ridge", "gr2st", "gr2st"],
+        "profile": ["m224", "m224", "ours", "ours"],
+        "patient_in_training": False, "pearson_zero_filled": [0.2, 0.3, 0.1, 0.1],
+    }
+)  # fmt: skip
+COMPARISON = pd.DataFrame(
+    {
+        "cohort": "c", "split_unit": "patient", "panel": "p", "target": "per_spot", "seed": 0,
+        "training_patients": "all", "method_a": "ridge", "profile_a": "m224",
+        "method_b": "gr2st", "profile_b": "ours", "difference": [0.15],
+    }
+)  # fmt: skip
+
+
+def test_differences_are_those_of_the_section_scores():
+    found = domain.comparisons_agree(COMPARISON, SECTION_SCORES, [])
+    assert found.passed
+    assert json.loads(found.found) == {"rows": 1, "compared": 1}
+    assert json.loads(domain.comparisons_agree(COMPARISON, None, []).found)["compared"] == 0
+    strangers = COMPARISON.assign(training_patients="strangers")
+    assert json.loads(domain.comparisons_agree(strangers, SECTION_SCORES, []).found)["compared"] == 1
+
+
+def test_differences_that_are_not_those_of_the_section_scores():
+    found = domain.comparisons_agree(COMPARISON.assign(difference=0.16), SECTION_SCORES, ["c/A1 knn_m224"])
+    assert not found.passed
+    assert not found.is_blocking
+    assert found.n_found == 2
+    assert "0.150000" in found.found
+    assert "c/A1 knn_m224: not the observed spots" in found.found

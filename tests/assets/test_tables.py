@@ -13,6 +13,7 @@ import pytest
 
 from gr2st_assets.tables import TABLES, Column, TableSpec, arrow_schema, conform, dagster_schema, table_spec
 from gr2st_core.errors import SchemaError
+from gr2st_core.evaluation.published import EVIDENCE, STATISTICS
 from gr2st_core.types import TARGETS, CellSource, SplitUnit
 
 SCORES = TableSpec(
@@ -85,6 +86,8 @@ def test_legal_values_are_those_of_the_core():
     assert columns["target"].allowed == TARGETS
     assert columns["split_unit"].allowed == get_args(SplitUnit)
     assert columns["source"].allowed == get_args(CellSource)
+    assert columns["statistic"].allowed == STATISTICS
+    assert columns["evidence"].allowed == EVIDENCE
 
 
 def test_rows_are_sorted_by_key_and_undefined_scores_become_null():

@@ -1,5 +1,6 @@
 """From a slide folder to a SQL answer."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,65 @@ def test_gene_scores_agree_with_correlations_computed_in_sql(materialized):
     assert rows[0]["d"] < 1e-5
 
 
+def test_scores_against_the_training_mean_and_of_maps_stand_beside_the_correlations(materialized):
+    rows = materialized.sql("select * from scoreboard where training_patients = 'all' and split_unit = 'patient'")
+    by_name = {f"{row['method']}_{row['profile']}": row for row in rows}
+    mean, ridge, oracle = (by_name[name] for name in ("null_training_mean", "ridge_m224", "oracle_depth"))
+    assert (mean["r2_median"], mean["variance_ratio_median"]) == (0, 0)
+    assert mean["pearson_spot"] > 0.5
+    assert mean["top_gene_recall"] > 0.5
+    undefined = ("pearson_spot_centred", "raised_gene_recall", "moran_error", "moran_correlation")
+    assert [mean[name] for name in undefined] == [None] * 4
+    assert all(ridge[name] is not None for name in (*undefined, "r2_median", "pearson_top"))
+    assert 0 < ridge["variance_ratio_median"] < 1
+    assert ridge["moran_predicted"] > ridge["moran_observed"] > 0
+    assert [oracle[name] for name in ("r2_median", "variance_ratio_median", "pearson_spot", "top_gene_recall")] == [
+        None
+    ] * 4
+
+
+def test_r2_agrees_with_the_one_computed_in_sql(materialized):
+    rows = materialized.sql(
+        "with p as (select fold_id, section_id, gene, 1 - sum((predicted - observed)**2) / "
+        "sum((training_mean - observed)**2) as r2 from predictions_with_observed p join gene_scores g "
+        "using (fold_id, section_id, gene, method, profile) where method = 'ridge' and profile = 'm224' group by all) "
+        "select max(abs(p.r2 - g.r2)) as d, count(*) as n from p join gene_scores g using (fold_id, section_id, gene) "
+        "where g.method = 'ridge' and g.profile = 'm224' and g.r2 is not null"
+    )
+    assert rows[0]["n"] > 100
+    assert rows[0]["d"] < 1e-5
+
+
+def test_every_method_is_compared_with_both_references_in_both_units(materialized):
+    rows = materialized.sql("select * from comparisons where training_patients = 'all'")
+    for unit in ("section", "patient"):
+        for reference in ("gr2st_ours", "ridge_m224"):
+            own = [r for r in rows if r["split_unit"] == unit and f"{r['method_b']}_{r['profile_b']}" == reference]
+            assert {f"{row['method_a']}_{row['profile_a']}" for row in own} == METHODS - {reference}
+    for row in rows:
+        assert row["low"] <= row["high"]
+        assert row["p_value"] <= row["p_holm"] <= 1
+        assert (row["n_sections"], row["n_patients"], row["n_draws"]) == (4, 2, 40)
+        assert not row["is_population"]
+        assert row["scope"] == "describes these sections only"
+    (found,) = materialized.sql("select passed, found from check_results where check_name = 'comparisons_agree'")
+    assert found["passed"]
+    assert json.loads(found["found"])["compared"] == len(materialized.sql("select difference from comparisons"))
+
+
+def test_published_scores_can_be_asked_for(materialized):
+    rows = materialized.sql(
+        "select method, value from published_scores where dataset = 'her2st' and section is null "
+        "and publication = 'gr2st_r1' order by value desc limit 1"
+    )
+    assert rows == [{"method": "gr2st", "value": 0.234}]
+
+
 def test_a_second_run_computes_nothing_and_changes_no_byte(materialized, tmp_path):
     again = materialized.copy(tmp_path / "again")
     before = again.digests()
     log = again.materialize().stderr
-    assert "published" not in log
+    assert ": published" not in log
     assert "11 partitions were current" in log  # four sections, seven folds
     assert again.digests() == before
 
