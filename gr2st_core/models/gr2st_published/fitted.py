@@ -91,7 +91,7 @@ class FittedPublished:
 def build_bank(
     network: PublishedNetwork, batches: Sequence[Batch], sections: Sequence[TrainSection], panel: Panel, target: Target
 ) -> ReferenceBank:
-    """Embed the training spots beside their expression in ``target`` units; ``batches`` are of ``sections``, in order."""
+    """Embed the training spots, beside their expression in ``target`` units; ``batches`` are of ``sections``."""
     with torch.no_grad():
         keys = [network.embed_batch(batch) for batch in batches]
     values = [to_target(section.counts, panel, target) for section in sections]

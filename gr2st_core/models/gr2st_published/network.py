@@ -39,7 +39,7 @@ class PublishedNetwork(nn.Module):
         return keys
 
     def loss_terms(self, batch: Batch) -> dict[str, Tensor]:
-        """Unweighted loss terms of one section: ``contrastive``; with a head ``mse``, ``gate`` and ``attention`` too."""
+        """Unweighted loss terms of one section: ``contrastive``; with a head also ``mse``, ``gate``, ``attention``."""
         embedded = self.image(batch.features)
         keys, attended = self.spot(batch.expression, batch.positions, batch.classes, batch.spatial)
         terms = {"contrastive": losses.contrastive(keys, embedded, self.spot.temperature)}
