@@ -33,20 +33,31 @@ class Edges:
         int64 ``(n_edges,)``.
     first
         Where each receiver's edges begin, int64 ``(n_spots,)``.
+    by_sender, first_sent
+        Order that sorts the edges by sender instead, and where each sender's then begin.
     """
 
     mask: Tensor
     receiver: Tensor
     sender: Tensor
     first: Tensor
+    by_sender: Tensor
+    first_sent: Tensor
 
     @classmethod
     def of(cls, mask: Tensor) -> Edges:
         """List the edges of a mask and every spot's own."""
         looped = mask | torch.eye(len(mask), dtype=torch.bool, device=mask.device)
         receiver, sender = looped.nonzero(as_tuple=True)
-        degree = looped.sum(dim=1)
-        return cls(looped, receiver, sender, degree.cumsum(0) - degree)
+        n_received, n_sent = looped.sum(dim=1), looped.sum(dim=0)
+        return cls(
+            mask=looped,
+            receiver=receiver,
+            sender=sender,
+            first=n_received.cumsum(0) - n_received,
+            by_sender=sender.argsort(stable=True),
+            first_sent=n_sent.cumsum(0) - n_sent,
+        )
 
     @property
     def density(self) -> float:

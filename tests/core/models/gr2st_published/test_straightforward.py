@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from gr2st_core.models.gr2st_published import attention
+from gr2st_core.models.gr2st_published.learner import weighted
+
 N_HEADS, K = 4, 20
 
 
@@ -81,9 +84,9 @@ def gat(p, name, x, pairs):
             e = (values[i] * p[f"{name}.sender"]).sum(1) + (values[j] * p[f"{name}.receiver"]).sum(1)
             logits.append(torch.where(e > 0, e, 0.2 * e))
         raised = [(e - torch.stack(logits).max()).exp() for e in logits]
-        attention = [e / sum(raised) for e in raised]
-        messages.append(sum(a[:, None] * values[i] for a, i in zip(attention, sources, strict=True)).flatten())
-        terms += [(a * (a + 1e-9).log()).sum() for a in attention]
+        shares = [e / sum(raised) for e in raised]
+        messages.append(sum(a[:, None] * values[i] for a, i in zip(shares, sources, strict=True)).flatten())
+        terms += [(a * (a + 1e-9).log()).sum() for a in shares]
     return torch.stack(messages) + p[f"{name}.bias"], -sum(terms) / len(terms), pairs
 
 
@@ -122,10 +125,11 @@ def straightforward(profile, p, features, expression, grid, classes):
     return loss, functional, spatial
 
 
-@pytest.mark.parametrize("n_spots", [44, 56])
-def test_loss_gradients_and_edges_equal_a_straightforward_computation(profile, n_spots, typed_section, make_learner):
-    from gr2st_core.models.gr2st_published.learner import weighted
-
+@pytest.mark.parametrize(("n_spots", "dense_from"), [(44, 2.0), (56, 0.0)], ids=["by edge", "by matrix"])
+def test_loss_gradients_and_edges_equal_a_straightforward_computation(
+    profile, n_spots, dense_from, typed_section, make_learner, monkeypatch
+):
+    monkeypatch.setattr(attention, "DENSE_FROM", dense_from)
     section = typed_section("A1", n_spots=n_spots)
     learner = make_learner(profile, section, dropout=0.0, n_heads=N_HEADS, d_embedding=32)
     network, batch = learner.network, learner.batches[0]
