@@ -62,7 +62,7 @@ class Edges:
     @property
     def density(self) -> float:
         """Share of all pairs that are edges."""
-        return len(self.sender) / self.mask.numel()
+        return len(self.sender) / len(self.mask) ** 2
 
 
 FunctionalRule = Callable[[Tensor, Tensor], Tensor]

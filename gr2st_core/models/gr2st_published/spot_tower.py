@@ -91,7 +91,6 @@ class SpotTower(nn.Module):
         place: Tensor = self.column(positions[:, 0]) + self.row(positions[:, 1])
         return expression + place + self.class_dropout(embedding(classes, per_class))
 
-    @torch.no_grad()
     def functional_edges(self, spots: Tensor, chooser: Tensor, classes: Tensor) -> Edges:
         """Edges that similarity draws; only indices leave here, so ``tail`` never trains, as published.
 
@@ -102,4 +101,5 @@ class SpotTower(nn.Module):
         chooser
             ``head`` of them.
         """
-        return Edges.of(self.rule(chooser @ self.tail(spots).T / self.temperature, classes))
+        with torch.no_grad():
+            return Edges.of(self.rule(chooser @ self.tail(spots).T / self.temperature, classes))
