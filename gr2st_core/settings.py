@@ -75,6 +75,49 @@ class Gr2stSettings(_Frozen):
     graph: GraphSettings = GraphSettings()
 
 
+class PublishedSettings(_Frozen):
+    """What both published states of GR2ST share; every default as published unless it says otherwise."""
+
+    d_embedding: int = Field(256, ge=8)
+    n_heads: int = Field(8, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    n_positions: int = Field(
+        64, ge=1, description="rows of each position table (published: 65,536, of which < 70 used)"
+    )
+    temperature: float = Field(1.0, gt=0, description="divides similarities and contrastive logits")
+    top_k: int = Field(200, ge=1, description="reference spots averaged per query spot")
+    distance_floor: float = Field(
+        1e-8, gt=0, description="added to squared L1 distances, so that no weight is infinite"
+    )
+    learning_rate: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(1e-3, ge=0, description="L2 term in Adam's gradient, on all parameters")
+
+
+class Gr2stR1Settings(PublishedSettings):
+    """GR2ST as first released: contrast and retrieval."""
+
+    epochs: int = Field(100, ge=1, description="Adam starts anew in each")
+    functional_neighbours: int = Field(20, ge=1, description="spots that a spot chooses by similarity")
+    spatial_neighbours: int = Field(20, ge=1, description="spots that a spot chooses by distance, itself included")
+    type_bonus: float = Field(0.3, ge=0, description="added to the similarity of spots of one cell class")
+
+
+class Gr2stR2Settings(PublishedSettings):
+    """GR2ST as its abstract describes it: threshold graph, regression head, ensemble."""
+
+    epochs: int = Field(200, ge=1)
+    late_epoch: int = Field(150, ge=0, description="epochs done when the learning rate falls")
+    late_learning_rate: float = Field(1e-5, gt=0)
+    similarity_weight: float = Field(0.7, ge=0, le=1, description="share of similarity, the rest is equal cell class")
+    similarity_threshold: float = Field(0.6, ge=0, le=1, description="functional edges weigh more than this")
+    radius: float = Field(3.0, gt=0, description="spots closer on the grid than this are neighbours (strict)")
+    d_gate: int = Field(128, ge=1, description="hidden units of the gate")
+    mse_weight: float = Field(50.0, ge=0)
+    gate_weight: float = Field(1.0, ge=0)
+    attention_weight: float = Field(0.01, ge=0)
+    retrieval_weight: float = Field(0.4, ge=0, le=1, description="share of retrieval in the prediction")
+
+
 class RidgeSettings(_Frozen):
     """Ridge on patch features; the penalty is chosen inside training."""
 
@@ -118,6 +161,8 @@ class Settings(_Frozen):
     images: ImageSettings = ImageSettings()
     panel: PanelSettings = PanelSettings()
     gr2st: Gr2stSettings = Gr2stSettings()
+    gr2st_r1: Gr2stR1Settings = Gr2stR1Settings()
+    gr2st_r2: Gr2stR2Settings = Gr2stR2Settings()
     ridge: RidgeSettings = RidgeSettings()
     knn: KnnSettings = KnnSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -64,6 +64,18 @@ def _gr2st(settings: Settings) -> Predictor:
     return Gr2stPredictor(M224_M448, settings.gr2st, profile="ours")
 
 
+def _gr2st_r1(settings: Settings) -> Predictor:
+    from gr2st_core.models.gr2st_published.predictor import PublishedPredictor
+
+    return PublishedPredictor(M224, settings.gr2st_r1)
+
+
+def _gr2st_r2(settings: Settings) -> Predictor:
+    from gr2st_core.models.gr2st_published.predictor import PublishedPredictor
+
+    return PublishedPredictor(M224, settings.gr2st_r2)
+
+
 def _ridge_m224(settings: Settings) -> Predictor:
     from gr2st_core.models.ridge import RidgePredictor
 
@@ -97,6 +109,10 @@ def _same_place(_: Settings) -> Predictor:
 _SPECS = (
     MethodSpec(
         "gr2st", "ours", "GR2ST, repaired: graphs, contrast, retrieval and head", _gr2st, M224_M448, cell_types=True
+    ),
+    MethodSpec("gr2st", "r1", "GR2ST as first released: contrast and retrieval", _gr2st_r1, M224, cell_types=True),
+    MethodSpec(
+        "gr2st", "r2", "GR2ST as published: with regression head and ensemble", _gr2st_r2, M224, cell_types=True
     ),
     MethodSpec("ridge", "m224", "ridge on EfficientNet-Lite0 features", _ridge_m224, M224),
     MethodSpec("ridge", "color", "ridge on colour and texture", _ridge_color, COLOR),

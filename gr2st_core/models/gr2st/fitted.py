@@ -86,7 +86,7 @@ class FittedGr2st:
 
     def state(self) -> ModelState:
         """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
-        network = {f"network.{name}": _stored(tensor) for name, tensor in self.network.state_dict().items()}
+        network = {f"network.{name}": stored_array(tensor) for name, tensor in self.network.state_dict().items()}
         scaler = {f"scaler.{name}": array for name, array in self.scaler.to_arrays().items()}
         return ModelState({**network, **scaler}, self.config, self.bank.to_arrays(), self.history)
 
@@ -145,6 +145,7 @@ def functional_edges(fitted: FittedGr2st, section: TrainSection) -> pd.DataFrame
     return edge_table(mask, weights, section.image.spot_ids)
 
 
-def _stored(tensor: torch.Tensor) -> NDArray[Any]:
+def stored_array(tensor: torch.Tensor) -> NDArray[Any]:
+    """Matrices as float16, vectors as float32."""
     array: NDArray[Any] = (tensor.half() if tensor.ndim > 1 else tensor).cpu().numpy()
     return array

@@ -7,16 +7,17 @@ Belongs here: every check that a stored model is whole and fits. Does not belong
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from torch import nn
 
 from gr2st_core.errors import CheckpointError, Gr2stError
 from gr2st_core.models.gr2st.fitted import FittedGr2st
-from gr2st_core.models.gr2st.network import Gr2stNetwork, build_network
+from gr2st_core.models.gr2st.network import build_network
 from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
@@ -24,6 +25,7 @@ from gr2st_core.settings import Gr2stSettings
 from gr2st_core.types import TARGETS, Panel
 
 Arrays = Mapping[str, NDArray[Any]]
+SomeSettings = TypeVar("SomeSettings", bound=BaseModel)
 
 
 def restore(state: ModelState, device: torch.device) -> FittedGr2st:
@@ -34,28 +36,29 @@ def restore(state: ModelState, device: torch.device) -> FittedGr2st:
     CheckpointError
         A name, shape, type or number in the state is not what the config says.
     """
-    settings, panel = _read_config(state.config)
-    for name, array in {**state.weights, **state.bank}.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CheckpointError("stored arrays are finite", array=name)
-    scaler = _read_scaler(_part(state.weights, "scaler"), tuple(state.config["features"]))
-    network = _read_network(_part(state.weights, "network"), settings, scaler.d_features, len(panel))
+    settings, panel = read_config(state.config, Gr2stSettings)
+    require_finite(state)
+    scaler = read_scaler(part_of(state.weights, "scaler"), tuple(state.config["features"]))
+    with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
+        network = build_network(settings, d_features=scaler.d_features, offsets=torch.empty(len(panel)))
+    load_into(network, part_of(state.weights, "network"))
     bank = ReferenceBank.from_arrays(state.bank)
-    _require("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
-    _require("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
-    if (
-        unknown := set(state.weights)
-        - {f"network.{n}" for n in network.state_dict()}
-        - {f"scaler.{n}" for n in scaler.to_arrays()}
-    ):
-        raise CheckpointError("arrays that this model does not have", found=sorted(unknown))
+    require_array("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
+    require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
+    require_known(state, network, scaler)
     target = state.config["target"]
     return FittedGr2st(network.to(device).eval(), scaler, bank, settings, panel, target, state.config, state.history)
 
 
-def _read_config(config: Mapping[str, Any]) -> tuple[Gr2stSettings, Panel]:
+def read_config(config: Mapping[str, Any], kind: type[SomeSettings]) -> tuple[SomeSettings, Panel]:
+    """Settings of the given kind and panel of a stored config; target and features are checked too.
+
+    Raises
+    ------
+    CheckpointError
+    """
     try:
-        settings = Gr2stSettings.model_validate(config["settings"])
+        settings = kind.model_validate(config["settings"])
         panel = Panel(config["panel"]["name"], tuple(config["panel"]["genes"]))
         known = config["target"] in TARGETS and all(isinstance(name, str) for name in config["features"])
     except (KeyError, TypeError, ValidationError, Gr2stError) as error:
@@ -65,35 +68,75 @@ def _read_config(config: Mapping[str, Any]) -> tuple[Gr2stSettings, Panel]:
     return settings, panel
 
 
-def _read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
+def read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
+    """Scaler of a stored model.
+
+    Raises
+    ------
+    CheckpointError
+    """
     if not {"mean", "spread"} <= set(arrays):
         raise CheckpointError("arrays are missing", expected=["scaler.mean", "scaler.spread"], found=sorted(arrays))
     d_raw = arrays["mean"].shape[:1]
-    _require("scaler.mean", arrays["mean"], np.float32, d_raw)
-    _require("scaler.spread", arrays["spread"], np.float32, d_raw)
+    require_array("scaler.mean", arrays["mean"], np.float32, d_raw)
+    require_array("scaler.spread", arrays["spread"], np.float32, d_raw)
     if (components := arrays.get("components")) is not None:
-        _require("scaler.components", components, np.float16, (*d_raw, *components.shape[1:2]))
+        require_array("scaler.components", components, np.float16, (*d_raw, *components.shape[1:2]))
     return FeatureScaler.from_arrays(names, arrays)
 
 
-def _read_network(arrays: Arrays, settings: Gr2stSettings, d_features: int, n_genes: int) -> Gr2stNetwork:
-    with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
-        network = build_network(settings, d_features=d_features, offsets=torch.empty(n_genes))
+def load_into(network: nn.Module, arrays: Arrays) -> None:
+    """Give a network without values (on the meta device) the stored ones.
+
+    Raises
+    ------
+    CheckpointError
+    """
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     if missing := sorted(set(shapes) - set(arrays)):
         raise CheckpointError("arrays are missing", expected=missing)
     for name, shape in shapes.items():
-        _require(f"network.{name}", arrays[name], np.float16 if len(shape) > 1 else np.float32, shape)
+        require_array(f"network.{name}", arrays[name], np.float16 if len(shape) > 1 else np.float32, shape)
     values = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in shapes}
     network.load_state_dict(values, assign=True)
-    return network
 
 
-def _part(arrays: Arrays, part: str) -> dict[str, NDArray[Any]]:
+def part_of(arrays: Arrays, part: str) -> dict[str, NDArray[Any]]:
+    """Arrays named ``<part>.<name>``, by name."""
     return {name[len(part) + 1 :]: array for name, array in arrays.items() if name.startswith(f"{part}.")}
 
 
-def _require(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+def require_finite(state: ModelState) -> None:
+    """Refuse NaN and infinity in weights and bank.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    for name, array in {**state.weights, **state.bank}.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError("stored arrays are finite", array=name)
+
+
+def require_known(state: ModelState, network: nn.Module, scaler: FeatureScaler) -> None:
+    """Refuse weights that neither network nor scaler has.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    known = {f"network.{n}" for n in network.state_dict()} | {f"scaler.{n}" for n in scaler.to_arrays()}
+    if unknown := set(state.weights) - known:
+        raise CheckpointError("arrays that this model does not have", found=sorted(unknown))
+
+
+def require_array(name: str, array: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Refuse an array of another type or shape.
+
+    Raises
+    ------
+    CheckpointError
+    """
     if array.dtype != dtype or array.shape != shape:
         raise CheckpointError(
             "a stored array does not fit the model",

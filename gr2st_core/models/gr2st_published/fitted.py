@@ -1,0 +1,103 @@
+"""A trained published state: prediction, and what is stored of it.
+
+Belongs here: the reference bank's making, the mix of retrieval and regression. Does not belong here: training, files
+(``stored``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gr2st_core.expression.targets import to_target
+from gr2st_core.models.gr2st.fitted import stored_array
+from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st_published.batch import Batch
+from gr2st_core.models.gr2st_published.network import PublishedNetwork
+from gr2st_core.models.gr2st_published.retrieval import retrieve
+from gr2st_core.predictor import ModelState
+from gr2st_core.retrieval.bank import ReferenceBank
+from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
+from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection, require_image_sections
+
+
+@dataclass(frozen=True)
+class FittedPublished:
+    """A trained R1 or R2.
+
+    Attributes
+    ----------
+    network
+        In evaluation mode; matrices hold float16 values, so that storing them changes nothing.
+    scaler, bank
+        Of the training spots; the bank's expression is in ``target`` units.
+    settings, panel, target
+        What it was trained for.
+    config
+        The stored account of the training: see ``predictor``.
+    history
+        One row per epoch and loss term: stage, epoch, term, value.
+    """
+
+    network: PublishedNetwork
+    scaler: FeatureScaler
+    bank: ReferenceBank
+    settings: Gr2stR1Settings | Gr2stR2Settings
+    panel: Panel
+    target: Target
+    config: Mapping[str, Any]
+    history: pd.DataFrame = field(repr=False)
+
+    def predict(self, section: ImageSection) -> Prediction:
+        """Predict a section from its image features; neither place nor neighbours of a query spot are read.
+
+        Returns
+        -------
+        R1: ``retrieval`` in target units. R2: its mix with ``regression``, which is in ``per_spot`` units whatever
+        the target, as published.
+
+        Raises
+        ------
+        LeakageError
+            Given anything but an ``ImageSection``, or a section that the model was trained on.
+        MissingArtifactError
+        """
+        require_image_sections([section])
+        self.bank.refuse([section.key])
+        features = torch.from_numpy(self.scaler.transform(section))
+        with torch.no_grad():
+            embedded = self.network.image(features.to(self.network.spot.head.weight.device))
+            regression = None if self.network.head is None else self.network.head(embedded)[0].cpu().numpy()
+        found = retrieve(self.bank, embedded, top_k=self.settings.top_k, distance_floor=self.settings.distance_floor)
+        values, components, weight = found.expression, {"retrieval": found.expression}, None
+        if regression is not None and isinstance(self.settings, Gr2stR2Settings):
+            weight = self.settings.retrieval_weight
+            values = weight * found.expression + (1 - weight) * regression
+            components = {**components, "regression": regression}
+        return Prediction(section.key, section.spot_ids, self.panel.genes, values, components, weight)
+
+    def state(self) -> ModelState:
+        """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
+        network = {f"network.{name}": stored_array(tensor) for name, tensor in self.network.state_dict().items()}
+        scaler = {f"scaler.{name}": array for name, array in self.scaler.to_arrays().items()}
+        return ModelState({**network, **scaler}, self.config, self.bank.to_arrays(), self.history)
+
+
+def build_bank(
+    network: PublishedNetwork, batches: Sequence[Batch], sections: Sequence[TrainSection], panel: Panel, target: Target
+) -> ReferenceBank:
+    """Embed the training spots, beside their expression in ``target`` units; ``batches`` are of ``sections``."""
+    with torch.no_grad():
+        keys = [network.embed_batch(batch) for batch in batches]
+    values = [to_target(section.counts, panel, target) for section in sections]
+    return ReferenceBank(
+        embeddings=torch.cat(keys).half().cpu().numpy(),
+        expression=np.concatenate(values).astype(np.float16),
+        section_keys=np.repeat([str(s.key) for s in sections], [s.image.n_spots for s in sections]),
+        spot_ids=np.concatenate([s.image.spot_ids for s in sections]),
+    )

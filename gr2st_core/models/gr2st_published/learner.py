@@ -1,0 +1,136 @@
+"""The published states in training: the network, its optimiser, its sections.
+
+Belongs here: what a step minimises, and with which optimiser. Does not belong here: the loop
+(``gr2st_core.training``), the choice of sections (``predictor``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gr2st_core.errors import CheckpointError
+from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st_published.batch import as_batch
+from gr2st_core.models.gr2st_published.network import PublishedNetwork, build_network
+from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
+from gr2st_core.training.loop import seeded
+from gr2st_core.types import Panel, TrainSection
+
+
+class PublishedLearner:
+    """The ``Learner`` of R1 and R2.
+
+    Parameters
+    ----------
+    sections
+        All of them teach; the published states keep nothing back to judge by.
+    features
+        Encoders to read.
+    """
+
+    def __init__(
+        self,
+        sections: Sequence[TrainSection],
+        *,
+        panel: Panel,
+        seed: int,
+        features: tuple[str, ...],
+        settings: Gr2stR1Settings | Gr2stR2Settings,
+        device: torch.device,
+    ) -> None:
+        self.settings = settings
+        self.scaler = FeatureScaler.fit(sections, features, max_pcs=0)
+        self.batches = [as_batch(section, self.scaler, panel, settings, device) for section in sections]
+        with seeded(seed, "initialisation"):
+            network = build_network(settings, d_features=self.scaler.d_features, n_genes=len(panel))
+        self.network = network.to(device)
+        self.optimiser = _adam(self.network, settings)
+        self._optimiser_epoch = 0
+
+    @property
+    def n_sections(self) -> int:
+        """Steps of an epoch."""
+        return len(self.batches)
+
+    def step(self, section: int, epoch: int) -> dict[str, float]:
+        """Take one optimiser step on one section."""
+        self._enter(epoch)
+        self.network.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        terms = self.network.loss_terms(self.batches[section])
+        total = weighted(terms, self.settings)
+        total.backward()
+        logged = {name: float(term.detach()) for name, term in {**terms, "total": total}.items()}
+        if not all(map(math.isfinite, logged.values())):
+            return logged  # the loop stops here; the parameters stay what they were
+        self.optimiser.step()
+        return {**logged, "contrastive_chance": math.log(len(self.batches[section].expression))}
+
+    def score(self) -> float | None:
+        """Nothing is left out."""
+        return None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters, and in R2 the optimiser's state; R1's ends with the epoch."""
+        kept = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if isinstance(self.settings, Gr2stR1Settings):
+            return kept
+        moments = self.optimiser.state_dict()["state"]
+        state = {f"optimiser.{i}.{name}": tensor for i, own in moments.items() for name, tensor in own.items()}
+        return {**kept, **state}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from what `tensors` returned.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _part(tensors, "optimiser"):
+            index, key = name.split(".")
+            moments.setdefault(int(index), {})[key] = tensor
+        try:
+            self.network.load_state_dict(dict(_part(tensors, "network")))
+        except RuntimeError as error:
+            raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+
+    def _enter(self, epoch: int) -> None:
+        """Bring the optimiser to what it is in ``epoch``: anew in each (R1), or slower late (R2)."""
+        if isinstance(self.settings, Gr2stR2Settings):
+            for group in self.optimiser.param_groups:
+                group["lr"] = learning_rate(epoch, self.settings)
+        elif epoch != self._optimiser_epoch:
+            self.optimiser, self._optimiser_epoch = _adam(self.network, self.settings), epoch
+
+
+def weighted(terms: Mapping[str, Tensor], settings: Gr2stR1Settings | Gr2stR2Settings) -> Tensor:
+    """Sum of the loss terms as published."""
+    if isinstance(settings, Gr2stR1Settings):
+        return terms["contrastive"]
+    return (
+        terms["contrastive"]
+        + settings.mse_weight * terms["mse"]
+        + settings.gate_weight * terms["gate"]
+        + settings.attention_weight * terms["attention"]
+    )
+
+
+def learning_rate(epoch: int, settings: Gr2stR2Settings) -> float:
+    """R2's learning rate after ``epoch`` epochs."""
+    return settings.learning_rate if epoch < settings.late_epoch else settings.late_learning_rate
+
+
+def _adam(network: PublishedNetwork, settings: Gr2stR1Settings | Gr2stR2Settings) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+
+
+def _part(tensors: Mapping[str, Tensor], part: str) -> Iterator[tuple[str, Tensor]]:
+    return ((name[len(part) + 1 :], tensor) for name, tensor in tensors.items() if name.startswith(f"{part}."))
