@@ -36,10 +36,13 @@ class Needs:
         Names of encoders whose patch features must be present; concatenated in this order.
     cell_types
         Whether training sections should carry cell types.
+    counts_only
+        Whether sections without an image are read too.
     """
 
     features: tuple[str, ...] = ()
     cell_types: bool = False
+    counts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ class FitRequest:
         Folder for resumable checkpoints of this very job, or None.
     progress
         Called as training advances.
+    counts_only
+        Sections with counts and no image in key order, never of a held-out patient; empty for methods that do not ask
+        for them (``Needs.counts_only``).
     """
 
     sections: Sequence[TrainSection]
@@ -66,6 +72,7 @@ class FitRequest:
     seed: int = 0
     workdir: Path | None = None
     progress: Progress = silent
+    counts_only: Sequence[TrainSection] = ()
 
 
 @dataclass(frozen=True, slots=True)
