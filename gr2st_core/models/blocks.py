@@ -110,7 +110,7 @@ def _offset(section: ImageSection, radius: float) -> Floats:
     others = _edges(section, radius)
     n_others = others.sum(axis=1)
     towards = others @ section.pitch_xy - n_others[:, None] * section.pitch_xy
-    return np.linalg.norm(towards, axis=1) / np.maximum(n_others, 1)
+    return np.asarray(np.linalg.norm(towards, axis=1) / np.maximum(n_others, 1))
 
 
 def _averaging(section: ImageSection, radius: float) -> sparse.csr_array:
