@@ -6,7 +6,18 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-METHODS = {"gr2st_ours", "ridge_m224", "ridge_color", "knn_m224", "null_training_mean", "null_same_place"}
+METHODS = {
+    "gr2st_ours",
+    "low_rank_m224",
+    "low_rank_ctx",
+    "low_rank_tcg",
+    "low_rank_tcg_counts",
+    "ridge_m224",
+    "ridge_color",
+    "knn_m224",
+    "null_training_mean",
+    "null_same_place",
+}
 
 
 def test_scoreboard_has_every_method_null_and_the_oracle_in_both_units(materialized):

@@ -6,9 +6,7 @@ Belongs here: gene covariances and their leading eigenvectors. Does not belong h
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,50 +14,22 @@ from scipy import linalg
 
 from gr2st_core.expression.targets import to_target
 from gr2st_core.models.low_rank.targets import TrainingTargets, standardised
-from gr2st_core.types import Panel, Target, TrainSection, patients_of
+from gr2st_core.types import Panel, Target, TrainSection
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class SharedCorrelation:
-    """Gene correlations of counts-only sections, summed by patient so that a patient can be left out.
+def shared_correlation(sections: Sequence[TrainSection], panel: Panel, target: Target) -> Floats | None:
+    """Mean over sections of the correlation of genes over spots, ``(n_genes, n_genes)``; None without sections.
 
-    Attributes
-    ----------
-    sums
-        By ``cohort/patient``, sum over sections, each ``(n_genes, n_genes)``.
-    n_sections
-        By ``cohort/patient``.
+    A gene without spread correlates with none.
     """
-
-    sums: Mapping[str, Floats]
-    n_sections: Mapping[str, int]
-
-    @classmethod
-    def of(cls, sections: Sequence[TrainSection], panel: Panel, target: Target) -> SharedCorrelation:
-        """Correlate genes over the spots of each section; a gene without spread correlates with none."""
-        groups = defaultdict(list)
-        for section in sections:
-            groups[patients_of([section])[0]].append(section)
-        sums = {
-            patient: np.sum([_correlation(section, panel, target) for section in group], axis=0)
-            for patient, group in groups.items()
-        }
-        return cls(sums, {patient: len(group) for patient, group in groups.items()})
-
-    def mean(self, *, without: Collection[str] = ()) -> Floats | None:
-        """Mean over sections of all patients but those named, ``(n_genes, n_genes)``; None if there are none."""
-        kept = [patient for patient in sorted(self.sums) if patient not in without]
-        if not kept:
-            return None
-        total = np.sum([self.sums[patient] for patient in kept], axis=0)
-        return np.asarray(total / sum(self.n_sections[patient] for patient in kept))
-
-
-def _correlation(section: TrainSection, panel: Panel, target: Target) -> Floats:
-    rows = standardised(to_target(section.counts, panel, target).astype(np.float64))
-    return np.asarray(rows.T @ rows / len(rows))
+    total = None
+    for section in sections:
+        rows = standardised(to_target(section.counts, panel, target).astype(np.float64))
+        correlation = rows.T @ rows / len(rows)
+        total = correlation if total is None else total + correlation
+    return None if total is None else np.asarray(total / len(sections))
 
 
 class Loadings:

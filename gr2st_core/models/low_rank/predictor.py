@@ -13,7 +13,7 @@ import numpy as np
 from gr2st_core.models.blocks import BLOCK_SETS, encoders_of
 from gr2st_core.models.linear import with_features
 from gr2st_core.models.low_rank.fitted import FittedLowRank, restore
-from gr2st_core.models.low_rank.loadings import SharedCorrelation
+from gr2st_core.models.low_rank.loadings import shared_correlation
 from gr2st_core.models.low_rank.search import grid, search
 from gr2st_core.models.low_rank.training import Training
 from gr2st_core.models.stored import describe, read_panel
@@ -30,14 +30,15 @@ class LowRankPredictor:
     block_set
         ``m224``, ``ctx`` or ``tcg``.
     counts_only
-        Learn gene directions also from sections without an image; the profile is then named ``<block_set>_counts``.
+        Learn gene directions also from sections without an image of further patients; the profile is then named
+        ``<block_set>_counts``.
 
     Notes
     -----
     Features and genes are centred and scaled within each training section, as the score is a correlation within
-    sections. Every scale, direction and coefficient is refitted in every inner split. Where a split leaves out spots of
-    a patient, that patient's counts-only sections are left out too, as in outer folds. Time grows with the cube of the
-    number of training spots.
+    sections. Every scale, direction and coefficient is refitted in every inner split. Counts-only sections count where
+    their patient has no training section, so that inner splits are as far from them as the outer one. Time grows with
+    the cube of the number of training spots.
     """
 
     method: ClassVar[str] = "low_rank"
@@ -56,12 +57,11 @@ class LowRankPredictor:
         MissingArtifactError, SplitError
         """
         sections = with_features(request.sections, self.needs.features)
-        extra = request.counts_only if self.needs.counts_only else ()
-        shared = SharedCorrelation.of(extra, request.panel, request.target)
+        extra = _of_other_patients(request.counts_only, sections) if self.needs.counts_only else []
+        shared = shared_correlation(extra, request.panel, request.target)
 
         def prepare(train: Sequence[TrainSection]) -> Training:
-            without = patients_of(_left_out(sections, train))
-            return Training.of(train, self.blocks, request, self.settings.clip, shared.mean(without=without))
+            return Training.of(train, self.blocks, request, self.settings.clip, shared)
 
         candidates = grid(self.settings, counts_only=bool(extra))
         found = search(candidates, request, sections, prepare, self.settings.n_averaged)
@@ -84,7 +84,7 @@ class LowRankPredictor:
         return restore(state, read_panel(state, self.method, self.profile, self.needs.features), self.blocks)
 
 
-def _left_out(sections: Sequence[TrainSection], train: Sequence[TrainSection]) -> list[TrainSection]:
-    """Sections that are not in ``train`` with all of their spots."""
-    whole = {(section.key, section.image.n_spots) for section in train}
-    return [section for section in sections if (section.key, section.image.n_spots) not in whole]
+def _of_other_patients(extra: Sequence[TrainSection], sections: Sequence[TrainSection]) -> list[TrainSection]:
+    """Counts-only sections of patients without a training section: none is of a patient that an inner split tests."""
+    known = set(patients_of(sections))
+    return [section for section in extra if not known & set(patients_of([section]))]

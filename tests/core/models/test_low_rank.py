@@ -13,7 +13,7 @@ from gr2st_core.errors import CheckpointError, LeakageError, MissingArtifactErro
 from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.expression.targets import to_target
 from gr2st_core.models.blocks import BLOCK_SETS
-from gr2st_core.models.low_rank.loadings import SharedCorrelation
+from gr2st_core.models.low_rank.loadings import shared_correlation
 from gr2st_core.models.low_rank.predictor import LowRankPredictor
 from gr2st_core.models.low_rank.solver import Candidate
 from gr2st_core.models.low_rank.training import Training
@@ -319,39 +319,38 @@ def test_without_counts_only_sections_their_profile_is_the_plain_one(request_of,
     assert {point["shared"] for point in shared.config["choice"]["inner_curve"]} == {0.0}
 
 
-@pytest.mark.parametrize(
-    ("names", "options"),
-    [(("A1", "B1"), {}), (("A1", "A2", "B1"), {"split_unit": "section"}), (("A1", "A2"), {}), (("A1",), {})],
-)
-def test_an_inner_split_does_without_the_counts_of_patients_it_leaves_out(
-    names, options, request_of, planted, planted_panel, monkeypatch
+def test_counts_of_patients_in_training_are_left_to_the_training_sections(
+    request_of, planted, planted_panel, monkeypatch
 ) -> None:
     seen = []
     original = Training.of.__func__
 
     def spy(cls, sections, blocks, request, clip, shared):
-        seen.append((tuple((s.key.section_id, s.image.n_spots) for s in sections), shared))
+        seen.append(shared)
         return original(cls, sections, blocks, request, clip, shared)
 
     monkeypatch.setattr(Training, "of", classmethod(spy))
-    extra = [blind(planted(name)) for name in ("A8", "A9", "D1")]
-    low_rank(counts_only=True).fit(request_of(*names, counts_only=extra, **options))
-    whole = {(name, 48) for name in names}
-    for sections, shared in seen:
-        held = {name[0] for name, _ in whole - set(sections)}
-        kept = [s for s in extra if s.patient_id not in held]
-        expected = SharedCorrelation.of(kept, planted_panel, "per_spot").mean()
-        np.testing.assert_allclose(shared, expected)
-    assert set(seen[-1][0]) == whole
+    extra = [blind(planted(name)) for name in ("A9", "B9", "D1", "E1")]
+    fitted = low_rank(counts_only=True).fit(request_of("A1", "B1", counts_only=extra))
+    assert [row["patient"] for row in fitted.config["counts_only"]] == ["D", "E"]
+    # Among the splits is one that leaves A out and one that leaves B out: neither sees its counts.
+    assert len(seen) == 3
+    for shared in seen:
+        np.testing.assert_array_equal(shared, shared_correlation(extra[2:], planted_panel, "per_spot"))
+
+
+def test_an_equal_patient_id_in_another_cohort_is_another_patient(request_of, planted_section) -> None:
+    other = blind(planted_section("A1", cohort="elsewhere"))
+    fitted = low_rank(counts_only=True).fit(request_of("A1", "A2", counts_only=[other]))
+    assert [row["section"] for row in fitted.config["counts_only"]] == ["elsewhere/A1"]
 
 
 def test_the_shared_correlation_is_the_mean_over_sections(planted, planted_panel) -> None:
     sections = [planted(name) for name in ("A1", "A2", "B1")]
     genes = [to_target(s.counts, planted_panel, "per_spot").T for s in sections]
-    shared = SharedCorrelation.of(sections, planted_panel, "per_spot")
-    np.testing.assert_allclose(shared.mean(), np.mean([np.corrcoef(y) for y in genes], axis=0), atol=0.02)
-    np.testing.assert_allclose(shared.mean(without={"toy/A"}), np.corrcoef(genes[2]), atol=0.02)
-    assert shared.mean(without={"toy/A", "toy/B"}) is None
+    shared = shared_correlation(sections, planted_panel, "per_spot")
+    np.testing.assert_allclose(shared, np.mean([np.corrcoef(y) for y in genes], axis=0), atol=0.02)
+    assert shared_correlation([], planted_panel, "per_spot") is None
 
 
 def test_a_section_with_counts_is_refused(request_of, planted) -> None:
