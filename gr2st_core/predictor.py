@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection
+from gr2st_core.types import ImageSection, Panel, Prediction, SplitUnit, Target, TrainSection
 
 Progress = Callable[[str, int, int], None]
 """Called with a label, the steps done and the steps in all."""
@@ -36,10 +36,13 @@ class Needs:
         Names of encoders whose patch features must be present; concatenated in this order.
     cell_types
         Whether training sections should carry cell types.
+    counts_only
+        Whether sections without an image are read too.
     """
 
     features: tuple[str, ...] = ()
     cell_types: bool = False
+    counts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,12 @@ class FitRequest:
         Folder for resumable checkpoints of this very job, or None.
     progress
         Called as training advances.
+    counts_only
+        Sections with counts and no image in key order, never of a held-out patient; empty for methods that do not ask
+        for them (``Needs.counts_only``).
+    split_unit
+        What the outer fold holds out, so that choices are made on the question that will be asked. Only ``section``
+        lets inner splits train on the patient they validate on.
     """
 
     sections: Sequence[TrainSection]
@@ -66,6 +75,8 @@ class FitRequest:
     seed: int = 0
     workdir: Path | None = None
     progress: Progress = silent
+    counts_only: Sequence[TrainSection] = ()
+    split_unit: SplitUnit = "patient"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
 from gr2st_core.errors import SettingsError
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
@@ -132,6 +134,25 @@ class KnnSettings(_Frozen):
     max_pcs: int = Field(256, ge=1)
 
 
+class LowRankSettings(_Frozen):
+    """Low-rank kernel ridge on feature blocks; the grid that is searched inside training (accuracy.md 6)."""
+
+    depth_exponents: tuple[NonNegativeFloat, ...] = Field(
+        (0.5, 0.0), min_length=1, description="power of a spot's depth in its weight, shallow spots counting less"
+    )
+    n_loadings: tuple[PositiveInt, ...] = Field(
+        (50,), min_length=1, description="gene directions kept, where training sections alone give them"
+    )
+    shared_loadings: tuple[tuple[Share, PositiveInt], ...] = Field(
+        ((0.5, 10), (0.5, 20), (1.0, 10), (1.0, 20)),
+        description="share of counts-only sections in the gene covariance, and directions kept",
+    )
+    penalties: tuple[PositiveFloat, ...] = Field((0.3, 0.1, 0.03, 0.01), min_length=1)
+    ranks: tuple[PositiveInt, ...] = Field((2, 3, 4, 6), min_length=1)
+    n_averaged: int = Field(8, ge=1, description="best settings averaged")
+    clip: float = Field(8.0, gt=0, description="features are cut at this many standard deviations")
+
+
 class EvaluationSettings(_Frozen):
     """Noise ceiling, equal depth, shuffled control, top genes, intervals."""
 
@@ -165,6 +186,7 @@ class Settings(_Frozen):
     gr2st_r2: Gr2stR2Settings = Gr2stR2Settings()
     ridge: RidgeSettings = RidgeSettings()
     knn: KnnSettings = KnnSettings()
+    low_rank: LowRankSettings = LowRankSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
 

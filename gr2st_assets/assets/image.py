@@ -11,7 +11,13 @@ from gr2st_assets.kinds import section_asset
 from gr2st_assets.steps import Product
 from gr2st_assets.work import SectionWork
 
-ENCODERS = ("color_texture", "efficientnet_lite0", "efficientnet_lite0_309um")
+ENCODERS = (
+    "color_texture",
+    "efficientnet_lite0",
+    "efficientnet_lite0_309um",
+    "efficientnet_lite0_rot",
+    "efficientnet_lite0_309um_rot",
+)
 
 
 def encoder_digest(encoder: str) -> str:

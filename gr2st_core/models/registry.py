@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COLOR = ("color_texture",)
 M224 = ("efficientnet_lite0",)
 M224_M448 = ("efficientnet_lite0", "efficientnet_lite0_309um")
+ROTATED = ("efficientnet_lite0_rot", "efficientnet_lite0_309um_rot", *COLOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class MethodSpec:
         Encoders whose patch features it reads, in the order of concatenation.
     cell_types
         Whether training sections should carry cell types.
+    counts_only
+        Whether it learns from sections without an image too.
     build
         Makes the unfitted method; imports it first.
     """
@@ -44,6 +47,7 @@ class MethodSpec:
     build: Callable[[Settings], Predictor]
     features: tuple[str, ...] = ()
     cell_types: bool = False
+    counts_only: bool = False
 
     @property
     def name(self) -> str:
@@ -55,7 +59,7 @@ class MethodSpec:
         """What the method reads of a section."""
         from gr2st_core.predictor import Needs
 
-        return Needs(features=self.features, cell_types=self.cell_types)
+        return Needs(features=self.features, cell_types=self.cell_types, counts_only=self.counts_only)
 
 
 def _gr2st(settings: Settings) -> Predictor:
@@ -74,6 +78,15 @@ def _gr2st_r2(settings: Settings) -> Predictor:
     from gr2st_core.models.gr2st_published.predictor import PublishedPredictor
 
     return PublishedPredictor(M224, settings.gr2st_r2)
+
+
+def _low_rank(block_set: str, *, counts_only: bool = False) -> Callable[[Settings], Predictor]:
+    def build(settings: Settings) -> Predictor:
+        from gr2st_core.models.low_rank.predictor import LowRankPredictor
+
+        return LowRankPredictor(block_set, settings.low_rank, counts_only=counts_only)
+
+    return build
 
 
 def _ridge_m224(settings: Settings) -> Predictor:
@@ -113,6 +126,19 @@ _SPECS = (
     MethodSpec("gr2st", "r1", "GR2ST as first released: contrast and retrieval", _gr2st_r1, M224, cell_types=True),
     MethodSpec(
         "gr2st", "r2", "GR2ST as published: with regression head and ensemble", _gr2st_r2, M224, cell_types=True
+    ),
+    MethodSpec("low_rank", "m224", "low-rank kernel ridge on the spot's own patch", _low_rank("m224"), M224),
+    MethodSpec("low_rank", "ctx", "the same, with larger patches and neighbours", _low_rank("ctx"), M224_M448),
+    MethodSpec(
+        "low_rank", "tcg", "the same, rotation-averaged, with colour, texture and layout", _low_rank("tcg"), ROTATED
+    ),
+    MethodSpec(
+        "low_rank",
+        "tcg_counts",
+        "low_rank tcg, gene directions learnt from sections without an image too",
+        _low_rank("tcg", counts_only=True),
+        ROTATED,
+        counts_only=True,
     ),
     MethodSpec("ridge", "m224", "ridge on EfficientNet-Lite0 features", _ridge_m224, M224),
     MethodSpec("ridge", "color", "ridge on colour and texture", _ridge_color, COLOR),

@@ -73,7 +73,7 @@ def choose(candidates: Sequence[float], request: FitRequest, sections: Sequence[
     -----
     Mean over genes (constant predictions count 0), then over the left-out sections of a split, then over splits.
     """
-    splits = inner_splits(sections)
+    splits = inner_splits(sections, request.split_unit)
     curves = []
     for done, split in enumerate(splits):
         request.progress("inner splits", done, len(splits))

@@ -216,12 +216,17 @@ class InnerSplit:
             raise SplitError("an inner split needs spots on both sides", unit=self.unit)
 
 
-def inner_splits(sections: Sequence[TrainSection]) -> list[InnerSplit]:
+def inner_splits(sections: Sequence[TrainSection], outer: SplitUnit = "patient") -> list[InnerSplit]:
     """Split the training sections in all the ways that a choice is judged on.
 
-    With two training patients or more each is left out in turn; with one patient each of its sections; with one
-    section each of its four spatial quadrants, which differ by at most one spot in size. Sections without patch
-    features are left aside.
+    With two training patients or more each is left out in turn; with one patient, or where the outer fold holds out
+    a section whose patient may be in training, each section; with one section each of its four spatial quadrants,
+    which differ by at most one spot in size. Sections without patch features are left aside.
+
+    Parameters
+    ----------
+    outer
+        What the outer fold holds out.
 
     Raises
     ------
@@ -232,7 +237,7 @@ def inner_splits(sections: Sequence[TrainSection]) -> list[InnerSplit]:
     if not usable:
         raise SplitError("inner splits need a training section with patch features", found=len(sections))
     patients = patients_of(usable)
-    if len(patients) > 1:
+    if len(patients) > 1 and outer != "section":
         return [_leave_out(usable, patient) for patient in patients]
     if len(usable) > 1:
         return [InnerSplit([s for s in usable if s is not held], [held], "section") for held in usable]

@@ -95,6 +95,21 @@ def test_the_network_equals_one_written_out_from_the_weights_own_names(encode, w
     assert_allclose(encode(patches), expected.numpy(), atol=1e-4)
 
 
+def test_rotation_averaged_features_are_the_mean_of_four_plain_ones(encode):
+    patches = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    patches[0] = generated_patch()
+    expected = np.mean([encode(np.rot90(patches, turns, axes=(1, 2))) for turns in range(4)], axis=0)
+    assert_allclose(encoder_spec("efficientnet_lite0_rot").build("cpu")(patches), expected, atol=1e-4)
+
+
+def test_a_rotated_patch_has_equal_rotation_averaged_features(encode):
+    turns = np.stack([np.rot90(generated_patch(), turns) for turns in range(4)])
+    averaged = encoder_spec("efficientnet_lite0_309um_rot").build("cpu")(turns)
+    assert_allclose(averaged[1:], np.tile(averaged[0], (3, 1)), atol=1e-4)
+    plain = encode(turns)
+    assert np.abs(plain[1:] - plain[0]).max() > 0.01  # the average is what makes them equal
+
+
 def test_symmetric_padding_would_be_noticed(weights, encode):
     network = timm.create_model("efficientnet_lite0", pretrained=False)
     network.load_state_dict(timm_names(weights, network))

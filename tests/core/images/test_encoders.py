@@ -9,7 +9,13 @@ from gr2st_core.images.encoders import encoder_names, encoder_spec
 
 
 def test_every_name_gives_a_description_of_that_name():
-    assert encoder_names()[:3] == ("color_texture", "efficientnet_lite0", "efficientnet_lite0_309um")
+    assert encoder_names()[:5] == (
+        "color_texture",
+        "efficientnet_lite0",
+        "efficientnet_lite0_309um",
+        "efficientnet_lite0_rot",
+        "efficientnet_lite0_309um_rot",
+    )
     for name in encoder_names():
         spec = encoder_spec(name)
         assert spec.name == name
@@ -21,6 +27,13 @@ def test_spans_are_in_micrometres():
     assert encoder_spec("color_texture").span_um == 154.0
     assert encoder_spec("efficientnet_lite0").um_per_px == pytest.approx(0.6875)
     assert encoder_spec("efficientnet_lite0_309um").um_per_px == pytest.approx(309 / 224)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite0_309um"])
+def test_an_encoder_averaged_over_rotations_is_another_encoder_of_equal_patches(name):
+    plain, averaged = encoder_spec(name), encoder_spec(f"{name}_rot")
+    assert (averaged.span_um, averaged.input_px, averaged.width) == (plain.span_um, plain.input_px, plain.width)
+    assert replace(averaged, name=name).digest != plain.digest
 
 
 def test_an_unknown_name_lists_the_known_ones():

@@ -15,7 +15,7 @@ import pytest
 from scipy import sparse
 
 from gr2st_core.errors import CheckpointError, LeakageError, MissingArtifactError, SettingsError
-from gr2st_core.models.registry import COLOR, M224, METHODS, method
+from gr2st_core.models.registry import M224_M448, METHODS, ROTATED, method
 from gr2st_core.settings import Settings
 from gr2st_core.types import Counts
 
@@ -23,7 +23,7 @@ PLAIN = [name for name, spec in METHODS.items() if spec.method != "gr2st"]
 """Methods of plain arrays; the network has tests of its own."""
 
 ON_FEATURES = [name for name in PLAIN if METHODS[name].features]
-ENCODERS = (*M224, *COLOR)
+ENCODERS = (*M224_M448, *ROTATED)
 SETTINGS = Settings()
 
 
@@ -51,6 +51,10 @@ def test_names_can_name_tables() -> None:
         "gr2st_ours",
         "gr2st_r1",
         "gr2st_r2",
+        "low_rank_m224",
+        "low_rank_ctx",
+        "low_rank_tcg",
+        "low_rank_tcg_counts",
         "ridge_m224",
         "ridge_color",
         "knn_m224",

@@ -197,6 +197,15 @@ def test_sections_of_one_patient_are_left_out_in_turn() -> None:
     assert [split.validation[0].key.section_id for split in splits] == ["C2", "C3", "C4"]
 
 
+def test_where_the_outer_fold_holds_out_sections_so_do_the_inner_splits() -> None:
+    sections = [section("B4"), section("C2"), section("C3")]
+    splits = inner_splits(sections, "section")
+    assert [split.unit for split in splits] == ["section"] * 3
+    assert [[s.key.section_id for s in split.validation] for split in splits] == [["B4"], ["C2"], ["C3"]]
+    for outer in ("patient", "external", "all"):
+        assert [split.unit for split in inner_splits(sections, outer)] == ["patient"] * 2
+
+
 def test_one_section_is_cut_into_its_quadrants() -> None:
     only = section("B4", n_spots=13)
     splits = inner_splits([only])
