@@ -60,12 +60,13 @@ def materialize(
     seed: Seeds = [0],  # noqa: B006 - typer's way
     settings: SettingsFile = None,
     cells: Annotated[str, typer.Option(help="auto, marker_genes, deconvolution or hovernet")] = "auto",
+    method: Annotated[list[str], typer.Option(help="only this method; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
     fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
 ) -> None:
     """Materialize everything that is not current, from slides to scoreboard and catalogue."""
     from gr2st_assets.journeys import materialize_cohorts
 
-    raise typer.Exit(materialize_cohorts(cohort, panel, target, seed, settings, fold, say, cells=cells))
+    raise typer.Exit(materialize_cohorts(cohort, panel, target, seed, settings, fold, say, cells=cells, methods=method))
 
 
 @app.command()

@@ -41,11 +41,14 @@ class Blueprint:
 
     Attributes
     ----------
+    partitions
+        Name of its partitions definition.
     open_plans
         From lake, experiment, settings and progress to what plans one partition.
     """
 
     name: str
+    partitions: str
     code_version: str
     checks: Sequence[str]
     settings_hash: SettingsHash | None
@@ -138,7 +141,7 @@ def section_asset(
             return plan
 
         arguments = asset_arguments(name, code=code, checks=checks, kinds=set(kinds), pool=pool, doc=compute.__doc__)
-        blueprint = Blueprint(name, arguments["code_version"], checks, settings_hash, open_plans)
+        blueprint = Blueprint(name, SECTIONS.name, arguments["code_version"], checks, settings_hash, open_plans)
         return _asset(blueprint, arguments, SECTIONS, [dg.AssetKey(dep.split("/")) for dep in deps])
 
     return decorate
@@ -190,13 +193,13 @@ def fold_asset(
                     **{table: store.require_head(slots[table]).digest for table in present},
                     **outside,
                 }
-                generation = work.generation(name, marks, section_tables, present, outside)
+                generation = work.generation(name, marks, section_tables, roles, present, outside)
                 return Plan(fold_slot(store, name, key, work.variant), inputs, lambda: compute(work), generation)
 
             return plan
 
         arguments = asset_arguments(name, code=code, checks=checks, kinds=set(kinds), pool=pool, doc=compute.__doc__)
-        blueprint = Blueprint(name, arguments["code_version"], checks, settings_hash, open_plans)
+        blueprint = Blueprint(name, FOLDS.name, arguments["code_version"], checks, settings_hash, open_plans)
         deps = [
             dg.AssetKey(["folds", "fold_table"]),
             *(dg.AssetDep(dg.AssetKey(t.split("/")), partition_mapping=ALL_SECTIONS) for t in section_tables),

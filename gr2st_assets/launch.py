@@ -5,6 +5,8 @@ which ranges (``runs``), sharing them among processes (``worker``).
 """
 
 import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -15,15 +17,35 @@ from gr2st_assets.definitions import defs
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def run_job(
-    instance: dg.DagsterInstance, job: str, key_range: tuple[str, str] | None, experiment: dict[str, Any]
-) -> dict[str, str]:
-    """Run one job once, over a range of partitions or over none.
+@dataclass(frozen=True)
+class Task:
+    """What one run does.
 
-    Parameters
+    Attributes
     ----------
+    job
+        Name of a job.
+    names
+        Assets of the job to run; None for all.
     experiment
         Configuration of that resource; empty for a job that does not use it.
+    key_range
+        First and last partition, or None.
+    """
+
+    job: str
+    names: Sequence[str] | None = None
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+    key_range: Sequence[str] | None = None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The range as Dagster takes it."""
+        return {RANGE_START: self.key_range[0], RANGE_END: self.key_range[1]} if self.key_range else {}
+
+
+def run_job(instance: dg.DagsterInstance, task: Task) -> dict[str, str]:
+    """Run one job once, over a range of partitions or over none.
 
     Returns
     -------
@@ -34,13 +56,14 @@ def run_job(
     RuntimeError
         A step failed otherwise than by refusing partitions: a defect.
     """
-    resources = {"resources": {"experiment": {"config": experiment}}} if experiment else {}
+    resources = {"resources": {"experiment": {"config": dict(task.experiment)}}} if task.experiment else {}
     run_id = str(uuid.uuid4())
-    result = defs.resolve_job_def(job).execute_in_process(
+    result = defs.resolve_job_def(task.job).execute_in_process(
         run_config={**resources, "loggers": {"progress": {"config": {}}}},
         instance=instance,
         run_id=run_id,
-        tags={**process_tags(run_id), **({RANGE_START: key_range[0], RANGE_END: key_range[1]} if key_range else {})},
+        asset_selection=None if task.names is None else [dg.AssetKey(name.split("/")) for name in task.names],
+        tags={**process_tags(run_id), **task.tags},
         raise_on_error=False,
     )
     failed: dict[str, str] = {}
@@ -48,7 +71,7 @@ def run_job(
         if event.is_step_failure:
             failed.update(_failed_partitions(event))
     if not result.success and not failed:
-        raise RuntimeError(f"run {result.run_id} of {job} failed; its log in the UI says why (make ui)")
+        raise RuntimeError(f"run {result.run_id} of {task.job} failed; its log in the UI says why (make ui)")
     return failed
 
 

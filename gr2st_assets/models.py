@@ -4,15 +4,19 @@ Belongs here: putting a fitted method into an artefact, and taking it out. Does 
 (``gr2st_core.training.checkpoint``).
 """
 
-from typing import TYPE_CHECKING
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version
 from gr2st_assets.slots import fold_slot
-from gr2st_assets.work import FoldWork
+from gr2st_assets.work import TRAINING, FoldWork
 from gr2st_core.models.registry import MethodSpec, method
 
 if TYPE_CHECKING:
     from gr2st_core.predictor import FitRequest, Fitted
+    from gr2st_core.settings import Settings
 
 CODE = (
     "gr2st_core.models",
@@ -38,22 +42,76 @@ def section_tables(spec: MethodSpec, *, query: bool) -> tuple[str, ...]:
     return tuple(tables if query else [*tables, "raw/counts", "cells/cell_types"])
 
 
-def fit_request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
+def training_roles(spec: MethodSpec) -> tuple[str, ...]:
+    """Roles of the sections that a method learns from."""
+    return ("train", "counts_only") if spec.counts_only else ("train",)
+
+
+def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
+    """Digest of the settings that the method has, under its own name or that of its method."""
+    own = getattr(settings, spec.name, None) or getattr(settings, spec.method, None)
+    return own.digest if own is not None else ""
+
+
+def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
+    """Train a method on a fold's training sections.
+
+    Folds with equal training sections share a folder of checkpoints, as do targets where training does not depend on
+    the target: the first trains, the others find its finished run. They wait for it, since two processes may have
+    such folds at once.
+    """
+    from filelock import FileLock
+
+    request = _request(work, spec)
+    folder = cast("Path", request.workdir)
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        fitted = spec.build(work.settings).fit(request)
+        if not (spec.target_free or work.has_twin):
+            shutil.rmtree(folder, ignore_errors=True)
+    return fitted
+
+
+def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
     """Put the training job of one method in one fold together."""
     from gr2st_core.predictor import FitRequest
 
-    table = f"models/model_{spec.name}"
-    inputs = work.section_inputs(section_tables(spec, query=False), ("train",))
-    panel = work.panel()
-    marks = {"settings": work.settings.digest, "panel": panel.sha256, "code": code_version(*CODE)}
+    table, panel, variant = f"models/model_{spec.name}", work.panel(), work.variant
+    facts = {
+        **work.section_inputs(section_tables(spec, query=False), training_roles(spec)),
+        **work.membership(training_roles(spec)),
+        "split_unit": _inner_question(work),
+        "settings": settings_digest(spec, work.settings),
+        "panel": panel.sha256,
+        "seed": str(variant.seed),
+        "target": "" if spec.target_free else variant.target,
+        "code": code_version(*CODE),
+    }
     return FitRequest(
         sections=work.train_sections(spec.features),
         panel=panel,
-        target=work.variant.target,
-        seed=work.variant.seed,
-        workdir=work.resume_folder(table, {**inputs, **marks}),
+        target=variant.target,
+        seed=variant.seed,
+        workdir=work.training_folder(table, facts),
         progress=work.progress,
+        counts_only=work.counts_only_sections() if spec.counts_only else (),
+        split_unit=work.fold.split_unit,
     )
+
+
+def _inner_question(work: FoldWork) -> str:
+    """What of the split unit changes training: inner splits part patients unless only sections are held out."""
+    patients = {(key.cohort, work.fold.patients[key]) for key in work.fold.train}
+    return "section" if work.fold.split_unit == "section" and len(patients) > 1 else ""
+
+
+def sweep_finished(root: Path) -> None:
+    """Remove checkpoints that no process is using: what they were kept for is done."""
+    from filelock import FileLock, Timeout
+
+    for lock in sorted((root / TRAINING).glob("*.lock")):
+        with suppress(Timeout), FileLock(lock, blocking=False):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
 
 
 def load_fitted(work: FoldWork, name: str) -> "Fitted":

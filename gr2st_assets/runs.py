@@ -15,12 +15,13 @@ from gr2st_assets import register
 from gr2st_assets.automation import FOLD_STAGE, FOLD_TABLE_STAGE, SECTION_STAGE, SUMMARY_STAGE
 from gr2st_assets.currency import stale_keys
 from gr2st_assets.dead_runs import end_dead_runs
-from gr2st_assets.definitions import TABLE_ASSETS
 from gr2st_assets.lake import Lake
-from gr2st_assets.launch import run_job
+from gr2st_assets.launch import Task, run_job
+from gr2st_assets.models import sweep_finished
 from gr2st_assets.partitions import FOLDS, SECTIONS, contiguous_ranges, set_keys, shares
-from gr2st_assets.project import open_instance
+from gr2st_assets.project import home, open_instance
 from gr2st_assets.resources import Experiment
+from gr2st_assets.selection import assets_for, within
 from gr2st_assets.worker import n_workers, run_ranges
 from gr2st_core.errors import MissingArtifactError
 
@@ -42,7 +43,11 @@ class Outcome:
 
 
 def materialize(
-    lake: Lake, cohorts: Sequence[str], experiments: Sequence[dict[str, Any]], only_folds: Sequence[str] = ()
+    lake: Lake,
+    cohorts: Sequence[str],
+    experiments: Sequence[dict[str, Any]],
+    only_folds: Sequence[str] = (),
+    methods: Sequence[str] = (),
 ) -> Outcome:
     """Run everything for some cohorts: sections, fold table, folds under every experiment, summary.
 
@@ -54,14 +59,17 @@ def materialize(
         Run configurations of the ``experiment`` resource; the first also serves the stages without folds.
     only_folds
         Fold keys to run; all folds of the cohorts by default.
+    methods
+        Names of methods to train and score; all by default.
 
     Raises
     ------
     MissingArtifactError
         A fold that the cohorts do not have, or a panel file that does not exist.
     SettingsError
-        No such target, or settings that are not valid.
+        No such target or method, or settings that are not valid.
     """
+    names = assets_for(methods)
     for experiment in experiments:
         Experiment(**experiment).variant()
         Experiment(**experiment).settings()
@@ -69,15 +77,18 @@ def materialize(
     end_dead_runs(instance)
     register_sections(lake, instance)
     sections = [str(entry.key) for name in cohorts for entry in register.load(lake, name).entries]
-    _run_stale(lake, instance, SECTION_STAGE, SECTIONS, set(sections), experiments[0], outcome)
-    outcome.failed.update(run_job(instance, FOLD_TABLE_STAGE, None, {}))
+    stages = _Stages(lake, instance, outcome, names)
+    stages.run(SECTION_STAGE, SECTIONS, set(sections), experiments[0])
+    outcome.failed.update(run_job(instance, Task(FOLD_TABLE_STAGE)))
     folds = {key for key in instance.get_dynamic_partitions(FOLDS.name) if _belongs(key, cohorts)}
     if unknown := sorted(set(only_folds) - folds):
         raise MissingArtifactError("no such fold", found=unknown, expected=sorted(folds))
     folds = set(only_folds) or folds
     for experiment in experiments:
-        _run_stale(lake, instance, FOLD_STAGE, FOLDS, folds, experiment, outcome)
-    outcome.failed.update(run_job(instance, SUMMARY_STAGE, None, experiments[0]))
+        stages.run(FOLD_STAGE, FOLDS, folds, experiment)
+    outcome.failed.update(run_job(instance, Task(SUMMARY_STAGE, experiment=experiments[0])))
+    if not outcome.failed:
+        sweep_finished(home())
     return outcome
 
 
@@ -92,38 +103,33 @@ def _belongs(fold_key: str, cohorts: Sequence[str]) -> bool:
     return first in cohorts or (first == "external" and second in cohorts)
 
 
-def _run_stale(
-    lake: Lake,
-    instance: dg.DagsterInstance,
-    job: str,
-    partitions: dg.DynamicPartitionsDefinition,
-    keys: set[str],
-    experiment: dict[str, Any],
-    outcome: Outcome,
-) -> None:
-    """Run a job over those partitions of which anything is not current."""
-    names = [asset.key.to_user_string() for asset in TABLE_ASSETS if asset.partitions_def == partitions]
-    stale = stale_keys(lake, names, keys, Experiment(**experiment))
-    outcome.current.extend(sorted(keys - stale))
-    if stale:
-        _run_partitions(instance, job, partitions, stale, experiment, outcome)
+@dataclass(frozen=True)
+class _Stages:
+    """Running the chosen assets of partitioned stages."""
 
+    lake: Lake
+    instance: dg.DagsterInstance
+    outcome: Outcome
+    names: Sequence[str]
 
-def _run_partitions(
-    instance: dg.DagsterInstance,
-    job: str,
-    partitions: dg.DynamicPartitionsDefinition,
-    keys: set[str],
-    experiment: dict[str, Any],
-    outcome: Outcome,
-) -> None:
-    """Run a job over partitions; where some fail, run it again without them so that what follows goes on."""
-    ordered = list(instance.get_dynamic_partitions(partitions.name))
-    ranges = contiguous_ranges(ordered, keys)
-    if len(ranges) == 1:
-        ranges = shares(ordered, ranges[0], n_workers())
-    failed = run_ranges(instance, job, ranges, experiment)
-    outcome.failed.update(failed)
-    left = keys - set(failed)
-    if failed and left:
-        _run_partitions(instance, job, partitions, left, experiment, outcome)
+    def run(
+        self, job: str, partitions: dg.DynamicPartitionsDefinition, keys: set[str], experiment: dict[str, Any]
+    ) -> None:
+        """Run a job over those partitions of which anything is not current."""
+        names = within(self.names, partitions.name)
+        stale = stale_keys(self.lake, names, keys, Experiment(**experiment))
+        self.outcome.current.extend(sorted(keys - stale))
+        if stale:
+            self._run(Task(job, names, experiment), partitions, stale)
+
+    def _run(self, task: Task, partitions: dg.DynamicPartitionsDefinition, keys: set[str]) -> None:
+        """Run a job over partitions; where some fail, run it again without them so that what follows goes on."""
+        ordered = list(self.instance.get_dynamic_partitions(partitions.name))
+        ranges = contiguous_ranges(ordered, keys)
+        if len(ranges) == 1:
+            ranges = shares(ordered, ranges[0], n_workers())
+        failed = run_ranges(self.instance, task, ranges)
+        self.outcome.failed.update(failed)
+        left = keys - set(failed)
+        if failed and left:
+            self._run(task, partitions, left)

@@ -4,7 +4,7 @@ Belongs here: the values of the partition, and how its inputs are read and named
 computed (``steps``), what Dagster sees of it (``kinds``).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gr2st_core.training.folds import Fold
 
 Progress = Callable[[str, int, int], None]
+TRAINING = ".training"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,16 @@ class SectionWork:
 
 @dataclass(frozen=True)
 class FoldWork:
-    """One fold under one panel, target and seed."""
+    """One fold under one panel, target and seed.
+
+    Attributes
+    ----------
+    has_twin
+        Whether another fold trains on the same sections.
+    counts_only_of_set
+        Sections without an image that any fold of the cohort and split unit learns from: a fold that holds out a
+        patient does not learn from that patient's.
+    """
 
     fold: "Fold"
     variant: Variant
@@ -73,6 +83,8 @@ class FoldWork:
     experiment: Experiment
     settings: "Settings"
     progress: Progress
+    has_twin: bool
+    counts_only_of_set: Sequence[SectionKey]
 
     @property
     def run_columns(self) -> dict[str, str | int]:
@@ -87,6 +99,10 @@ class FoldWork:
     def panel(self) -> Panel:
         """Genes to predict in this fold."""
         return read_panel(self.lake, fold_slot(self.lake, "expression/panel", self.fold.fold_id, self.variant))
+
+    def counts_only_sections(self) -> list[TrainSection]:
+        """Sections without an image that the fold may learn from."""
+        return [train_section(self.lake, key, ()) for key in self.fold.counts_only]
 
     def train_sections(self, features: Sequence[str]) -> list[TrainSection]:
         """Training sections with patch features of the named encoders."""
@@ -110,7 +126,9 @@ class FoldWork:
 
     def section_inputs(self, tables: Iterable[str], roles: Iterable[str]) -> dict[str, str]:
         """Digests of the artefacts of the fold's sections in the named section tables."""
-        keys = self.sections(roles)
+        return self._digests(tables, self.sections(roles))
+
+    def _digests(self, tables: Iterable[str], keys: Sequence[SectionKey]) -> dict[str, str]:
         return {
             f"{table}:{key}": self.lake.require_head(section_slot(self.lake, table, key)).digest
             for table in tables
@@ -124,15 +142,16 @@ class FoldWork:
             for role in roles
         }
 
-    def resume_folder(self, table: str, inputs: Mapping[str, str]) -> Path:
-        """Folder for checkpoints of one training job, the same again only for the same inputs."""
-        return home() / ".training" / fingerprint(table, self.fold.fold_id, str(self.variant), inputs)[:16]
+    def training_folder(self, table: str, facts: Mapping[str, str]) -> Path:
+        """Folder for checkpoints of one training job, the same again for equal facts, in this fold or another."""
+        return home() / TRAINING / fingerprint(table, "", "", facts)[:16]
 
     def generation(
         self,
         asset: str,
         mark: str,
         section_tables: Iterable[str],
+        roles: Collection[str],
         fold_tables: Iterable[str],
         outside: Mapping[str, str],
     ) -> str:
@@ -141,8 +160,9 @@ class FoldWork:
             table: self.lake.require_head(fold_slot(self.lake, table, self.fold.fold_id, self.variant)).provenance
             for table in fold_tables
         }
+        keys = [*self.fold.test, *self.fold.train, *(self.counts_only_of_set if "counts_only" in roles else ())]
         inputs: Mapping[str, str] = {
-            **dict(sorted(self.section_inputs(section_tables, ("test", "train")).items())),
+            **dict(sorted(self._digests(section_tables, keys).items())),
             **{table: provenance.generation for table, provenance in upstream.items()},
             **outside,
         }
@@ -167,6 +187,15 @@ def open_folds(
             raise MissingArtifactError(
                 "the fold is not in the fold table", fold=key, hint="materialize folds/fold_table"
             )
-        return FoldWork(folds[key], variant, lake, experiment, settings, progress(key))
+        fold = folds[key]
+        has_twin = sum(other.train == fold.train for other in folds.values()) > 1
+        peers = [other for other in folds.values() if _set_of(other) == _set_of(fold)]
+        counts_only = sorted({section for other in peers for section in other.counts_only})
+        return FoldWork(fold, variant, lake, experiment, settings, progress(key), has_twin, counts_only)
 
     return open_fold
+
+
+def _set_of(fold: "Fold") -> tuple[str, str]:
+    """Folds of one cohort and split unit are shown together."""
+    return fold.fold_id.partition("/")[0], fold.split_unit

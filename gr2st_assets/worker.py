@@ -12,12 +12,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
-from gr2st_assets.launch import run_job
+from gr2st_assets.launch import Task, run_job
 from gr2st_assets.project import open_instance
 
 MOST_WORKERS = 2  # each holds torch and a cohort, over a gigabyte
@@ -34,9 +34,7 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_ranges(
-    instance: dg.DagsterInstance, job: str, ranges: Sequence[tuple[str, str]], experiment: dict[str, Any]
-) -> dict[str, str]:
+def run_ranges(instance: dg.DagsterInstance, task: Task, ranges: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Run a job over each range, as many at once as there are workers; returns the partitions that failed.
 
     Raises
@@ -47,21 +45,21 @@ def run_ranges(
     n_at_once = n_workers()
     instance.event_log_storage.set_concurrency_slots("gpu", n_at_once)
     if n_at_once == 1:
-        return {key: why for part in ranges for key, why in run_job(instance, job, part, experiment).items()}
+        return {key: why for part in ranges for key, why in run_job(instance, replace(task, key_range=part)).items()}
     failed: dict[str, str] = {}
     for start in range(0, len(ranges), n_at_once):
-        failed.update(_run_together(job, ranges[start : start + n_at_once], experiment))
+        failed.update(_run_together([replace(task, key_range=part) for part in ranges[start : start + n_at_once]]))
     return failed
 
 
-def _run_together(job: str, ranges: Sequence[tuple[str, str]], experiment: dict[str, Any]) -> dict[str, str]:
-    workers = [_start(job, key_range, experiment) for key_range in ranges]
+def _run_together(tasks: Sequence[Task]) -> dict[str, str]:
+    workers = [_start(task) for task in tasks]
     failed: dict[str, str] = {}
     try:
-        for worker in workers:
+        for task, worker in zip(tasks, workers, strict=True):
             answer, _ = worker.communicate()
             if worker.returncode != 0:
-                raise RuntimeError(f"a worker of {job} ended with {worker.returncode}; its messages are above")
+                raise RuntimeError(f"a worker of {task.job} ended with {worker.returncode}; its messages are above")
             failed.update(json.loads(answer))
     finally:
         for worker in workers:
@@ -71,13 +69,12 @@ def _run_together(job: str, ranges: Sequence[tuple[str, str]], experiment: dict[
     return failed
 
 
-def _start(job: str, key_range: tuple[str, str], experiment: dict[str, Any]) -> subprocess.Popen[str]:
+def _start(task: Task) -> subprocess.Popen[str]:
     # one share of the threads even for a lone worker: sums depend on their number, and bytes must not depend on
     # how many partitions a run happens to have
     threads = str(max(1, _n_cores() // n_workers()))
-    task = json.dumps({"job": job, "range": key_range, "experiment": experiment})
     return subprocess.Popen(  # noqa: S603 - this very module
-        [sys.executable, "-W", "ignore", "-m", "gr2st_assets.worker", task],
+        [sys.executable, "-W", "ignore", "-m", "gr2st_assets.worker", json.dumps(asdict(task))],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": threads},
@@ -85,6 +82,5 @@ def _start(job: str, key_range: tuple[str, str], experiment: dict[str, Any]) -> 
 
 
 if __name__ == "__main__":
-    task = json.loads(sys.argv[1])
-    found = run_job(open_instance(), task["job"], tuple(task["range"]), task["experiment"])
+    found = run_job(open_instance(), Task(**json.loads(sys.argv[1])))
     sys.stdout.write(json.dumps(found))

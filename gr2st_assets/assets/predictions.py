@@ -4,14 +4,15 @@ Belongs here: training on a fold's training sections, predicting its test sectio
 (``gr2st_core.models``); a method of the registry is in the graph by being there.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
-from gr2st_assets.kinds import SettingsHash, fold_asset
-from gr2st_assets.models import CODE, fit_request, load_fitted, model_id, section_tables
+from gr2st_assets.kinds import fold_asset
+from gr2st_assets.models import CODE, fit, load_fitted, model_id, section_tables, settings_digest, training_roles
 from gr2st_assets.steps import Product
 from gr2st_assets.tables import table_spec
 from gr2st_assets.work import FoldWork
@@ -20,35 +21,21 @@ from gr2st_core.models.registry import METHODS, MethodSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gr2st_core.settings import Settings
     from gr2st_core.types import Prediction
-
-
-def _settings_of(spec: MethodSpec) -> SettingsHash:
-    def digest(settings: "Settings") -> str:
-        own = getattr(settings, spec.method, None)
-        return own.digest if own is not None else ""
-
-    return digest
 
 
 def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
     """Make the model asset of a method."""
 
     def model(work: FoldWork) -> Product:
-        import shutil
-
         from gr2st_core.training.checkpoint import save_state, state_digest
 
-        request = fit_request(work, spec)
-        state = spec.build(work.settings).fit(request).state()
+        state = fit(work, spec).state()
         identity = state_digest(state)
         history = state.history
         table = (
             history.assign(**work.run_columns, model_id=identity) if len(history) else _no_rows(spec, "models/model_")
         )
-        if request.workdir is not None:
-            shutil.rmtree(request.workdir, ignore_errors=True)
         numbers = {"model_id": identity, "n_weights": sum(array.size for array in state.weights.values())}
         return Product(
             table,
@@ -61,9 +48,10 @@ def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
     return fold_asset(
         f"models/model_{spec.name}",
         section_tables=section_tables(spec, query=False),
+        roles=training_roles(spec),
         fold_tables=("expression/panel",),
         code=CODE,
-        settings_hash=_settings_of(spec),
+        settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),
         pool="gpu",
     )(model)
@@ -106,7 +94,7 @@ def predictions_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         fold_tables=("expression/panel", f"models/model_{spec.name}"),
         code=CODE,
         checks=("predictions_complete", "predictions_vary"),
-        settings_hash=_settings_of(spec),
+        settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),
     )(predictions)
 
@@ -117,7 +105,7 @@ def _long(prediction: "Prediction") -> "pd.DataFrame":
     import pandas as pd
 
     n_spots, n_genes = prediction.values.shape
-    parts = {name: prediction.components.get(name) for name in ("retrieval", "regression")}
+    parts = {name: prediction.components.get(name) for name in ("relative", "retrieval", "regression")}
     return pd.DataFrame(
         {
             "cohort": prediction.key.cohort,
@@ -125,7 +113,6 @@ def _long(prediction: "Prediction") -> "pd.DataFrame":
             "spot_id": pd.Categorical(np.repeat(prediction.spot_ids, n_genes)),
             "gene": pd.Categorical(np.tile(np.asarray(prediction.genes, dtype=object), n_spots)),
             "predicted": prediction.values.ravel(),
-            "relative": np.float32(np.nan),
             **{name: np.float32(np.nan) if part is None else part.ravel() for name, part in parts.items()},
             "weight": np.nan if prediction.weight is None else prediction.weight,
         }

@@ -37,6 +37,8 @@ class MethodSpec:
         Whether training sections should carry cell types.
     counts_only
         Whether it learns from sections without an image too.
+    target_free
+        Whether training is the same whatever the target.
     build
         Makes the unfitted method; imports it first.
     """
@@ -48,6 +50,7 @@ class MethodSpec:
     features: tuple[str, ...] = ()
     cell_types: bool = False
     counts_only: bool = False
+    target_free: bool = False
 
     @property
     def name(self) -> str:
@@ -123,9 +126,23 @@ _SPECS = (
     MethodSpec(
         "gr2st", "ours", "GR2ST, repaired: graphs, contrast, retrieval and head", _gr2st, M224_M448, cell_types=True
     ),
-    MethodSpec("gr2st", "r1", "GR2ST as first released: contrast and retrieval", _gr2st_r1, M224, cell_types=True),
     MethodSpec(
-        "gr2st", "r2", "GR2ST as published: with regression head and ensemble", _gr2st_r2, M224, cell_types=True
+        "gr2st",
+        "r1",
+        "GR2ST as first released: contrast and retrieval",
+        _gr2st_r1,
+        M224,
+        cell_types=True,
+        target_free=True,
+    ),
+    MethodSpec(
+        "gr2st",
+        "r2",
+        "GR2ST as published: with regression head and ensemble",
+        _gr2st_r2,
+        M224,
+        cell_types=True,
+        target_free=True,
     ),
     MethodSpec("low_rank", "m224", "low-rank kernel ridge on the spot's own patch", _low_rank("m224"), M224),
     MethodSpec("low_rank", "ctx", "the same, with larger patches and neighbours", _low_rank("ctx"), M224_M448),
