@@ -30,10 +30,14 @@ real: setup $(DAGSTER_HOME)/dagster.yaml ## full scoreboards on the real section
 	$(BIN)/gr2st cohort add her2st $(GR2ST_SHARED)/her2st
 	$(BIN)/gr2st materialize --cohort her2st --panel $(GR2ST_SHARED)/panels/her2st_785.txt \
 		--target per_spot --target per_gene_legacy --target cp10k
+	$(BIN)/gr2st materialize --cohort her2st --panel $(GR2ST_SHARED)/panels/her2st_785.txt \
+		--target per_spot --target per_gene_legacy --target cp10k --seed 1 --seed 2 \
+		--method gr2st_ours --method gr2st_r1 --method gr2st_r2 --method null_training_mean
 	$(BIN)/gr2st materialize --cohort her2st --panel breast_markers
 
 bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/definitions_load.py
+	$(BIN)/python benchmarks/train_step.py r1
 
 fmt: setup ## format and fix
 	$(BIN)/ruff format .

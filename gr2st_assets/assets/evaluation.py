@@ -31,6 +31,7 @@ TRUTH = ("raw/slides", "raw/spots", "raw/counts")
 GRAPH = "graphs/spatial_graph"
 CODE = ("gr2st_core.evaluation", "gr2st_core.expression", "gr2st_assets.matrices", "gr2st_assets.sections")
 ORACLE = ("oracle", "depth")
+PANEL = "expression/panel"
 TRAINING_MEAN = ("null", "training_mean")
 Guesses = dict[tuple[str, str], "pa.Table"]
 
@@ -46,11 +47,13 @@ def _observed(work: FoldWork) -> "pa.Table":
 
 
 def _predicted(work: FoldWork) -> Guesses:
-    """Rows of every method that predicted this fold."""
+    """Rows of every method that predicted this fold for its present panel."""
     found = {}
+    panel = work.lake.require_head(work.slot(PANEL)).digest
     for name, spec in METHODS.items():
         slot = work.slot(f"predictions/predictions_{name}")
-        if work.lake.head(slot) is not None:
+        head = work.lake.head(slot)
+        if head is not None and head.provenance.inputs[PANEL] == panel:
             columns = ["section_id", "spot_id", "gene", "predicted", "model_id"]
             found[spec.method, spec.profile] = work.lake.read_table(slot, columns)
     return found
@@ -84,7 +87,7 @@ def _empty(name: str) -> Product:
     "evaluation/gene_scores",
     section_tables=(*TRUTH, GRAPH),
     roles=("test",),
-    fold_tables=("expression/panel", "predictions/observed"),
+    fold_tables=(PANEL, "predictions/observed"),
     optional_fold_tables=PREDICTIONS,
     code=CODE,
     settings_hash=lambda settings: settings.evaluation.scores_digest,
@@ -156,7 +159,7 @@ def _score(
     "evaluation/section_scores",
     section_tables=TRUTH,
     roles=("test",),
-    fold_tables=("expression/panel", "predictions/observed", "evaluation/gene_scores"),
+    fold_tables=(PANEL, "predictions/observed", "evaluation/gene_scores"),
     optional_fold_tables=PREDICTIONS,
     code=CODE,
     settings_hash=lambda settings: settings.evaluation.scores_digest,

@@ -15,6 +15,7 @@ from filelock import FileLock
 from gr2st_assets.lake import Lake
 from gr2st_assets.records import Slot
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
+from gr2st_core.models.registry import METHODS
 
 ROOT = Path(__file__).parents[2]
 QUICK = ROOT / "settings" / "quick.yml"
@@ -22,7 +23,15 @@ TIMEOUT_S = 900
 
 
 class Project:
-    """A project folder and the ``gr2st`` command run in it."""
+    """A project folder and the ``gr2st`` command run in it.
+
+    Attributes
+    ----------
+    methods
+        Those that the tests run; features averaged over rotations would take minutes.
+    """
+
+    methods = tuple(name for name in METHODS if "tcg" not in name)
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -65,8 +74,9 @@ class Project:
         return done
 
     def materialize(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Materialize under the quick settings."""
-        return self.gr2st("materialize", "--settings", str(QUICK), *arguments, **options)
+        """Materialize under the quick settings, ``methods`` unless the arguments name others."""
+        named = [] if "--method" in arguments else [word for name in self.methods for word in ("--method", name)]
+        return self.gr2st("materialize", "--settings", str(QUICK), *named, *arguments, **options)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Ask the catalogue."""

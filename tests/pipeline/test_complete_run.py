@@ -13,8 +13,6 @@ METHODS = {
     "gr2st_r2",
     "low_rank_m224",
     "low_rank_ctx",
-    "low_rank_tcg",
-    "low_rank_tcg_counts",
     "ridge_m224",
     "ridge_color",
     "knn_m224",

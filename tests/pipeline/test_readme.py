@@ -12,6 +12,7 @@ from gr2st_assets.definitions import defs
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FEW_METHODS = ["--method", "gr2st_ours", "--method", "ridge_m224", "--method", "null_training_mean"]
 
 
 def blocks(language: str) -> list[str]:
@@ -36,13 +37,14 @@ def test_commands(materialized, cohort, tmp_path):
     (project.home / "settings").symlink_to(ROOT / "settings")
     (project.home / "my_genes.txt").write_text("EPCAM\nERBB2\nCOL1A1\nCD3D\n")
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("gr2st ")]
-    assert len(lines) == 7
+    assert len(lines) == 8
     for line in lines:
         line = line.replace("path/to/her2st", str(cohort)).replace("her2st", "tiny")
         command = shlex.split(line, comments=True)[1:]
         if command[0] == "materialize":
             command += [] if "--settings" in command else ["--settings", "settings/quick.yml"]
             command += [] if "--fold" in command or "--cohort" in command else ["--fold", "tiny/patient-A"]
+            command += [] if "--method" in command else FEW_METHODS
         project.gr2st(*command)
 
 
