@@ -72,13 +72,24 @@ def materialize(
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="one SELECT; - reads it from standard input")],
-    form: Annotated[str, typer.Option("--format", help="table, csv, json or parquet")] = "table",
+    form: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or parquet")] = "table",
     limit: Annotated[int, typer.Option(min=1, help="most rows returned")] = 10_000,
 ) -> None:
     """Ask the catalogue, read-only; safe while runs go on."""
     from gr2st_assets.journeys import run_sql
 
     raise typer.Exit(run_sql(sys.stdin.read() if query == "-" else query, form, limit, say))
+
+
+@app.command()
+def results(
+    cohort: Annotated[str, typer.Argument(help="registered cohort")],
+    panel: Annotated[str, typer.Argument(help="name of the panel: fold_safe, breast_markers, or a file's stem")],
+) -> None:
+    """Print the results of a cohort as Markdown: tables, and ten sentences that say what they mean."""
+    from gr2st_assets.journeys import print_results
+
+    raise typer.Exit(print_results(cohort, panel))
 
 
 @app.command()

@@ -137,3 +137,14 @@ def run_sql(query: str, form: str, limit: int, say: Say, params: dict[str, Any] 
     if answer.is_cut:
         say(f"only the first {limit} rows are shown; see --limit")
     return 0
+
+
+def print_results(cohort: str, panel: str) -> int:
+    """Write the page of results of a cohort to standard output."""
+    from gr2st_assets.readers import catalog_path
+    from gr2st_assets.results import page
+    from gr2st_assets.sql import run_query
+
+    catalog, params = catalog_path(Lake(lake_root())), {"cohort": cohort, "panel": panel}
+    sys.stdout.write(page(lambda query: run_query(catalog, query, params=params).table, cohort, panel))
+    return 0

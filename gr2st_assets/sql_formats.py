@@ -31,7 +31,7 @@ def write_answer(table: "pa.Table", form: str, stream: BinaryIO) -> None:
     Parameters
     ----------
     form
-        ``table``, ``csv``, ``json`` (a list of objects) or ``parquet``.
+        ``table``, ``markdown``, ``csv``, ``json`` (a list of objects) or ``parquet``.
 
     Raises
     ------
@@ -53,6 +53,14 @@ def _write_table(table: "pa.Table", stream: BinaryIO) -> None:
     ]
     rule = "  ".join("-" * width for width in widths)
     stream.write("\n".join([lines[0], rule, *lines[1:], ""]).encode())
+
+
+def _write_markdown(table: "pa.Table", stream: BinaryIO) -> None:
+    right = [_is_number(field.type) for field in table.schema]
+    rows = [[_cell(value).replace("|", "\\|") for value in row] for row in _rows(table)]
+    ruler = ["---:" if r else "---" for r in right]
+    lines = [f"| {' | '.join(cells)} |" for cells in (table.column_names, ruler, *rows)]
+    stream.write("\n".join([*lines, ""]).encode())
 
 
 def _write_csv(table: "pa.Table", stream: BinaryIO) -> None:
@@ -78,6 +86,7 @@ def _write_parquet(table: "pa.Table", stream: BinaryIO) -> None:
 
 FORMATS: Mapping[str, Callable[["pa.Table", BinaryIO], None]] = {
     "table": _write_table,
+    "markdown": _write_markdown,
     "csv": _write_csv,
     "json": _write_json,
     "parquet": _write_parquet,

@@ -153,3 +153,14 @@ def test_the_reference_bank_holds_every_training_spot_of_the_served_model(materi
         "select (select count(*) from reference_bank) as bank, (select count(*) from spots) as spots"
     )
     assert rows[0]["bank"] == rows[0]["spots"] > 0
+
+
+def test_the_page_of_results_says_what_the_scoreboard_says(materialized):
+    page = materialized.gr2st("results", "tiny", "fold_safe").stdout
+    (row,) = materialized.sql(
+        "select printf('%.3f', pearson) as r from scoreboard where method = 'gr2st' and profile = 'ours' "
+        "and split_unit = 'section' and training_patients = 'all'"
+    )
+    assert f"GR2ST repaired (ours) reaches {row['r']} and " in page
+    assert page.count("\n## ") == 8
+    assert "None" not in page

@@ -1,0 +1,141 @@
+"""The results of one cohort as a page: tables and sentences, every number from a query of the catalogue.
+
+Belongs here: the queries, and their answers as Markdown. Does not belong here: any number, running queries (``sql``).
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from string import Formatter
+from typing import TYPE_CHECKING
+
+from gr2st_assets.sql_formats import write_answer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Ask = Callable[[str], "pa.Table"]
+"""Runs a query with the parameters ``$cohort`` and ``$panel``."""
+
+_TARGETS = ("per_spot", "per_gene_legacy", "cp10k")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table of the page with its title, or a sentence with the columns of the query's one row in braces."""
+
+    text: str
+    query: str
+
+
+def _scores(unit: str, patients: str) -> str:
+    columns = ", ".join(f"round(avg(pearson) FILTER (target = '{name}'), 3) AS {name}" for name in _TARGETS)
+    return f"""
+SELECT method || '_' || profile AS method, {columns},
+  round(stddev_samp(pearson) FILTER (target = 'per_spot'), 3) AS seed_sd, count(DISTINCT seed) AS seeds,
+  round(avg(pearson_equal_depth) FILTER (target = 'per_spot'), 3) AS equal_depth,
+  round(avg(r2) FILTER (target = 'per_spot'), 3) AS r2,
+  round(avg(ceiling) FILTER (target = 'per_spot'), 3) AS ceiling, max(n_sections) AS sections
+FROM scoreboard
+WHERE cohort = $cohort AND panel = $panel AND split_unit = '{unit}' AND training_patients = '{patients}'
+GROUP BY ALL ORDER BY bool_or(is_diagnostic), per_spot DESC NULLS LAST
+"""  # noqa: S608 - constants of this module
+
+
+def _by_section(unit: str) -> str:
+    return f"""
+SELECT section_id || CASE WHEN patient_in_training THEN '' ELSE '*' END AS section,
+  method || '_' || profile AS method, round(avg(pearson), 3) AS per_spot
+FROM section_scores
+WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND split_unit = '{unit}' AND method <> 'null'
+GROUP BY ALL ORDER BY section, per_spot DESC
+"""  # noqa: S608
+
+
+def _compared(unit: str) -> str:
+    return f"""
+SELECT method_a || '_' || profile_a AS method, method_b || '_' || profile_b AS than,
+  round(difference, 3) AS difference, round(low, 3) AS low, round(high, 3) AS high, round(p_holm, 4) AS p_holm,
+  sections_above || ' of ' || n_sections AS better_in, scope
+FROM comparisons
+WHERE cohort = $cohort AND panel = $panel AND split_unit = '{unit}' AND training_patients = 'all'
+  AND seed = 0 AND target = 'per_spot'
+ORDER BY than, difference DESC
+"""  # noqa: S608
+
+
+TABLES = (
+    Part("A section held out: mean over sections", _scores("section", "all")),
+    Part("A section held out, its patient in training (mates)", _scores("section", "mates")),
+    Part("A section held out, its patient not in training (strangers)", _scores("section", "strangers")),
+    Part("A patient held out: mean over sections", _scores("patient", "all")),
+    Part("Differences, `per_spot`, a section held out, seed 0", _compared("section")),
+    Part("Differences, `per_spot`, a patient held out, seed 0", _compared("patient")),
+    Part("Per section, `per_spot`, a section held out (* patient not in training)", _by_section("section")),
+    Part("Per section, `per_spot`, a patient held out", _by_section("patient")),
+)
+_MEANS = """
+WITH m AS (
+  SELECT method || '_' || profile AS name, split_unit, avg(pearson) AS r, avg(pearson_equal_depth) AS equal_depth,
+    avg(ceiling) AS ceiling
+  FROM scoreboard WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND training_patients = 'all'
+  GROUP BY ALL
+), best AS (SELECT split_unit, max(r) AS r FROM m WHERE name NOT LIKE 'oracle%' GROUP BY ALL)
+"""
+_ROW = "printf('%.3f', max(r) FILTER (name = '{0}' AND split_unit = '{1}')) AS {0}_{1}"
+_NAMES = ("gr2st_ours", "gr2st_r1", "gr2st_r2", "ridge_m224", "oracle_depth", "null_same_place")
+_ALL = ", ".join(_ROW.format(name, unit) for name in _NAMES for unit in ("section", "patient"))
+_FACTS = f"""{_MEANS}
+SELECT {_ALL},
+  (SELECT any_value(name) FROM m JOIN best USING (split_unit, r) WHERE split_unit = 'section') AS best_section,
+  (SELECT any_value(name) FROM m JOIN best USING (split_unit, r) WHERE split_unit = 'patient') AS best_patient,
+  (SELECT printf('%.3f', r) FROM best WHERE split_unit = 'section') AS best_r_section,
+  (SELECT printf('%.3f', r) FROM best WHERE split_unit = 'patient') AS best_r_patient,
+  printf('%.3f', max(equal_depth) FILTER (name = 'gr2st_ours' AND split_unit = 'section')) AS ours_equal_depth,
+  printf('%.3f', max(equal_depth) FILTER (name = 'gr2st_ours' AND split_unit = 'patient')) AS ours_equal_depth_patient,
+  printf('%.3f', max(equal_depth) FILTER (name NOT LIKE 'oracle%')) AS best_equal_depth,
+  printf('%.3f', max(ceiling)) AS ceiling,
+  (SELECT count(DISTINCT section_id) FROM section_scores WHERE cohort = $cohort) AS n_sections,
+  (SELECT count(DISTINCT patient_id) FROM fold_table WHERE cohort = $cohort AND role = 'test') AS n_patients
+FROM m
+"""  # noqa: S608
+SENTENCES = (
+    "All of this is about {n_sections} sections of {n_patients} patients: it describes them and claims no more.",
+    "The highest mean correlation with a section held out is {best_r_section}, by {best_section}.",
+    "The highest with a patient held out is {best_r_patient}, by {best_patient}.",
+    "GR2ST as first released (r1) reaches {gr2st_r1_section} and {gr2st_r1_patient}, "
+    "as published with its head (r2) {gr2st_r2_section} and {gr2st_r2_patient} (section, patient held out).",
+    "GR2ST repaired (ours) reaches {gr2st_ours_section} and {gr2st_ours_patient}.",
+    "Ridge on the same network's features reaches {ridge_m224_section} and {ridge_m224_patient}.",
+    "The spot's number of molecules alone, read from the test counts, scores {oracle_depth_section}: "
+    "a method below it has not been shown to know more than how much RNA there is.",
+    "With all spots thinned to one depth, ours keeps {ours_equal_depth} (section) and {ours_equal_depth_patient} "
+    "(patient); the best of all methods keeps {best_equal_depth}.",
+    "The same place in the patient's other sections, without any image, scores {null_same_place_section} with a "
+    "section held out and {null_same_place_patient} with a patient held out: what is recalled is not predicted.",
+    "The noise of the counts themselves would stop a perfect predictor at {ceiling}.",
+)
+
+
+def page(ask: Ask, cohort: str, panel: str) -> str:
+    """Write the results of a cohort on a panel as Markdown; a sentence about a method that was not run is left out.
+
+    Raises
+    ------
+    QueryError, MissingArtifactError
+    """
+    (facts,) = ask(_FACTS).to_pylist()
+    lines = [f"# Results: {cohort}, panel {panel}", ""]
+    told = [
+        text for text in SENTENCES if all(facts[name] is not None for _, name, _, _ in Formatter().parse(text) if name)
+    ]
+    lines += [f"{number}. {text.format(**facts)}" for number, text in enumerate(told, start=1)]
+    for part in TABLES:
+        lines += ["", f"## {part.text}", "", _markdown(ask(part.query))]
+    return "\n".join(lines)
+
+
+def _markdown(table: "pa.Table") -> str:
+    stream = io.BytesIO()
+    write_answer(table, "markdown", stream)
+    return stream.getvalue().decode()
