@@ -155,7 +155,7 @@ def test_real_sections_from_slides_to_scores(served, shared, tmp_path):
             shutil.copy(path, tmp_path / Path(*parts))
     project.gr2st("cohort", "add", "her2st", str(tmp_path / "her2st"))
     features = ["raw/slides", "raw/spots", "raw/counts", "expression/hvg_table", "cells/cell_types",
-                "image/embeddings_color_texture"]  # fmt: skip
+                "graphs/spatial_graph", "image/embeddings_color_texture"]  # fmt: skip
     assert_one_success(project, backfill(dagster, features, ["her2st/B4", "her2st/C2"]))
     assert_one_success(project, launch(dagster, "fold_table", ["folds/fold_table"]))
     fold = ["expression/panel", "models/model_ridge_color", "predictions/observed",
