@@ -16,9 +16,9 @@ from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.expression.targets import to_target
 from gr2st_core.models.gr2st import predictor as predictor_module
 from gr2st_core.models.gr2st.fitted import functional_edges
-from gr2st_core.models.gr2st.predictor import Gr2stPredictor, middle_split
+from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 from gr2st_core.training.checkpoint import load_state, save_state, state_digest
-from gr2st_core.training.folds import inner_splits
+from gr2st_core.training.folds import inner_splits, middle_split
 from gr2st_core.training.loop import SCORE
 
 NAMES = ("A1", "A2", "B1")
