@@ -114,11 +114,14 @@ def restore(state: ModelState, panel: Panel, blocks: tuple[Block, ...]) -> Fitte
 
 
 def _stored_widths(state: ModelState, blocks: tuple[Block, ...]) -> tuple[int, ...]:
-    stored = state.config.get("blocks")
-    names = [block.name for block in blocks]
-    if not isinstance(stored, Mapping) or list(stored) != names or not all(isinstance(w, int) for w in stored.values()):
+    names, stored = [block.name for block in blocks], state.config.get("blocks")
+    try:  # a list, since JSON keeps no order of names
+        found = [(str(name), int(width)) for name, width in stored or ()]
+    except (TypeError, ValueError) as error:
+        raise CheckpointError("blocks are pairs of name and width", field="blocks", found=stored) from error
+    if [name for name, _ in found] != names:
         raise CheckpointError("stored with other feature blocks", field="blocks", expected=names, found=stored)
-    return tuple(stored.values())
+    return tuple(width for _, width in found)
 
 
 def _stored_clip(state: ModelState) -> float:

@@ -68,7 +68,7 @@ class LowRankPredictor:
         training = prepare(sections)
         config = {
             **describe(self.method, self.profile, self.needs.features, request, sections),
-            "blocks": {block.name: width for block, width in zip(self.blocks, training.widths, strict=True)},
+            "blocks": [[block.name, width] for block, width in zip(self.blocks, training.widths, strict=True)],
             "counts_only": [{"section": str(s.key), "patient": s.patient_id} for s in extra],
             "settings": self.settings.model_dump(mode="json"),
             "choice": found.as_config(),
