@@ -284,3 +284,12 @@ def test_equal_seeds_give_equal_bytes_under_another_hash_seed(fitted):
         check=True,
     ).stdout
     assert printed.strip() == state_digest(fitted.state())
+
+
+def test_the_inner_split_asks_the_question_of_the_outer_fold(tiny, typed_section, planted_request):
+    sections = list(map(typed_section, NAMES))
+    units = {
+        unit: tiny.fit(planted_request(*sections, split_unit=unit)).config["inner"]["unit"]
+        for unit in ("patient", "section")
+    }
+    assert units == {"patient": "patient", "section": "section"}
