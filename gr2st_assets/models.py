@@ -4,15 +4,16 @@ Belongs here: putting a fitted method into an artefact, and taking it out. Does 
 (``gr2st_core.training.checkpoint``).
 """
 
+import hashlib
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version
 from gr2st_assets.slots import fold_slot
 from gr2st_assets.work import TRAINING, FoldWork
-from gr2st_core.models.registry import MethodSpec, method
+from gr2st_core.models.registry import METHODS, MethodSpec, method
 
 if TYPE_CHECKING:
     from gr2st_core.predictor import FitRequest, Fitted
@@ -48,9 +49,11 @@ def training_roles(spec: MethodSpec) -> tuple[str, ...]:
 
 
 def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
-    """Digest of the settings that the method has, under its own name or that of its method."""
+    """Digest of the settings of the method, under its own name or that of its method, and of its components."""
     own = getattr(settings, spec.name, None) or getattr(settings, spec.method, None)
-    return own.digest if own is not None else ""
+    digest = own.digest if own is not None else ""
+    parts = [settings_digest(method(name), settings) for name in spec.components]
+    return hashlib.sha256("\n".join([digest, *parts]).encode()).hexdigest() if parts else digest
 
 
 def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
@@ -58,45 +61,59 @@ def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
 
     Folds with equal training sections share a folder of checkpoints, as do targets where training does not depend on
     the target: the first trains, the others find its finished run. They wait for it, since two processes may have
-    such folds at once.
+    such folds at once. A method that others are made of leaves its folder to them, and finds theirs.
     """
     from filelock import FileLock
 
     request = _request(work, spec)
     folder = cast("Path", request.workdir)
     folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with ExitStack() as locks:
+        # Always a method before its components: two jobs cannot wait for each other.
+        for job in (folder, *request.workdirs.values()):
+            locks.enter_context(FileLock(job.with_suffix(".lock")))
         fitted = spec.build(work.settings).fit(request)
-        if not (spec.target_free or work.has_twin):
+        if not (spec.target_free or work.has_twin or _is_component(spec)):
             shutil.rmtree(folder, ignore_errors=True)
     return fitted
+
+
+def _is_component(spec: MethodSpec) -> bool:
+    return any(spec.name in other.components for other in METHODS.values())
 
 
 def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
     """Put the training job of one method in one fold together."""
     from gr2st_core.predictor import FitRequest
 
-    table, panel, variant = f"models/model_{spec.name}", work.panel(), work.variant
+    variant = work.variant
+    return FitRequest(
+        sections=work.train_sections(spec.features),
+        panel=work.panel(),
+        target=variant.target,
+        seed=variant.seed,
+        workdir=_job_folder(work, spec),
+        progress=work.progress,
+        counts_only=work.counts_only_sections() if spec.counts_only else (),
+        split_unit=work.fold.split_unit,
+        workdirs={name: _job_folder(work, method(name)) for name in spec.components},
+    )
+
+
+def _job_folder(work: FoldWork, spec: MethodSpec) -> Path:
+    """Folder of checkpoints, named by everything that decides the training."""
+    variant = work.variant
     facts = {
         **work.section_inputs(section_tables(spec, query=False), training_roles(spec)),
         **work.membership(training_roles(spec)),
         "split_unit": _inner_question(work),
         "settings": settings_digest(spec, work.settings),
-        "panel": panel.sha256,
+        "panel": work.panel().sha256,
         "seed": str(variant.seed),
         "target": "" if spec.target_free else variant.target,
         "code": code_version(*CODE),
     }
-    return FitRequest(
-        sections=work.train_sections(spec.features),
-        panel=panel,
-        target=variant.target,
-        seed=variant.seed,
-        workdir=work.training_folder(table, facts),
-        progress=work.progress,
-        counts_only=work.counts_only_sections() if spec.counts_only else (),
-        split_unit=work.fold.split_unit,
-    )
+    return work.training_folder(f"models/model_{spec.name}", facts)
 
 
 def _inner_question(work: FoldWork) -> str:

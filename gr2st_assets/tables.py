@@ -191,7 +191,9 @@ _SPECS = (
             Column("relative", "float32", "after the section is centred on itself", "target units", nullable=True),
             Column("retrieval", "float32", "part from similar training spots", "target units", nullable=True),
             Column("regression", "float32", "part from the regression head", "target units", nullable=True),
-            Column("weight", "float32", "share of retrieval", nullable=True, minimum=0, maximum=1),
+            Column(
+                "weight", "float32", "share of retrieval; in a blend, of GR2ST", nullable=True, minimum=0, maximum=1
+            ),
         ),
         "fold",
     ),

@@ -59,6 +59,9 @@ class FitRequest:
         Of every random draw.
     workdir
         Folder for resumable checkpoints of this very job, or None.
+    workdirs
+        For a method made of others: the folders of these methods' own jobs on the same sections, by name, so that what
+        either trained the other finds. One that is missing gets a folder within ``workdir``.
     progress
         Called as training advances.
     counts_only
@@ -77,6 +80,7 @@ class FitRequest:
     progress: Progress = silent
     counts_only: Sequence[TrainSection] = ()
     split_unit: SplitUnit = "patient"
+    workdirs: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,13 @@ class LowRankSettings(_Frozen):
     clip: float = Field(8.0, gt=0, description="features are cut at this many standard deviations")
 
 
+class BlendSettings(_Frozen):
+    """Mixture of methods; weights are chosen inside training."""
+
+    steps: int = Field(10, ge=1, le=20, description="weights are multiples of one over this")
+    margin: float = Field(0.002, ge=0, description="inner correlation that every further part must add")
+
+
 class EvaluationSettings(_Frozen):
     """Noise ceiling, equal depth, shuffled control, top genes, intervals."""
 
@@ -187,6 +194,7 @@ class Settings(_Frozen):
     ridge: RidgeSettings = RidgeSettings()
     knn: KnnSettings = KnnSettings()
     low_rank: LowRankSettings = LowRankSettings()
+    blend: BlendSettings = BlendSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
 

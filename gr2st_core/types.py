@@ -305,7 +305,7 @@ class Prediction:
     components
         Parts the values were mixed from (``retrieval``, ``regression``), same shape; may be empty.
     weight
-        Share of ``retrieval`` in ``values``, or None for a method of one part.
+        Share of ``retrieval`` in ``values``, in a blend the share of GR2ST, or None for a method of one part.
     """
 
     key: SectionKey

@@ -24,6 +24,9 @@ M224 = ("efficientnet_lite0",)
 M224_M448 = ("efficientnet_lite0", "efficientnet_lite0_309um")
 ROTATED = ("efficientnet_lite0_rot", "efficientnet_lite0_309um_rot", *COLOR)
 
+BLENDED = ("low_rank_tcg_counts", "knn_m224", "gr2st_ours")
+"""Methods that the blend is made of, from the most cautious."""
+
 
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
@@ -39,6 +42,8 @@ class MethodSpec:
         Whether it learns from sections without an image too.
     target_free
         Whether training is the same whatever the target.
+    components
+        Names of the methods it is made of.
     build
         Makes the unfitted method; imports it first.
     """
@@ -51,6 +56,7 @@ class MethodSpec:
     cell_types: bool = False
     counts_only: bool = False
     target_free: bool = False
+    components: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -110,6 +116,15 @@ def _knn_m224(settings: Settings) -> Predictor:
     return KnnPredictor(M224, settings.knn, profile="m224")
 
 
+def _blend(settings: Settings) -> Predictor:
+    from gr2st_core.models.blend.parts import Component
+    from gr2st_core.models.blend.predictor import BlendPredictor
+
+    parts = {"gr2st_ours": ("regression", "retrieval")}
+    components = [Component(name, METHODS[name].build(settings), parts.get(name, ("values",))) for name in BLENDED]
+    return BlendPredictor(components, settings.blend)
+
+
 def _training_mean(_: Settings) -> Predictor:
     from gr2st_core.models.nulls import TrainingMeanNull
 
@@ -156,6 +171,16 @@ _SPECS = (
         _low_rank("tcg", counts_only=True),
         ROTATED,
         counts_only=True,
+    ),
+    MethodSpec(
+        "blend",
+        "default",
+        "low_rank, knn and GR2ST, mixed by weights chosen inside training",
+        _blend,
+        tuple(dict.fromkeys((*ROTATED, *M224_M448))),
+        cell_types=True,
+        counts_only=True,
+        components=BLENDED,
     ),
     MethodSpec("ridge", "m224", "ridge on EfficientNet-Lite0 features", _ridge_m224, M224),
     MethodSpec("ridge", "color", "ridge on colour and texture", _ridge_color, COLOR),

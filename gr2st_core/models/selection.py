@@ -90,9 +90,10 @@ def _score_split(split: InnerSplit, request: FitRequest, fit: FitEach) -> list[f
     sections = []
     for section in split.validation:
         truth = to_target(section.counts, request.panel, request.target)
-        sections.append([_score(truth, guess) for guess in predict_each(section.image)])
+        sections.append([score_of(truth, guess) for guess in predict_each(section.image)])
     return [mean_of_defined(column) for column in np.transpose(sections)]
 
 
-def _score(truth: NDArray[np.float32], guess: NDArray[np.floating]) -> float:
+def score_of(truth: NDArray[np.float32], guess: NDArray[np.floating]) -> float:
+    """Mean per-gene correlation, a constant prediction counting 0; NaN where no gene of the truth varies."""
     return mean_of_defined(zero_filled(pearson_per_gene(truth, guess), is_constant(truth)))

@@ -244,6 +244,12 @@ def inner_splits(sections: Sequence[TrainSection], outer: SplitUnit = "patient")
     return [_leave_out_rows(usable[0], held) for held in quadrants(usable[0].image.pixel_xy)]
 
 
+def middle_split(splits: Sequence[InnerSplit]) -> InnerSplit:
+    """Choose the split that holds out the (lower) median number of spots: neither a tiny judge nor a tiny teacher."""
+    by_size = sorted(splits, key=lambda split: sum(section.image.n_spots for section in split.validation))
+    return by_size[(len(by_size) - 1) // 2]
+
+
 def _leave_out(sections: Sequence[TrainSection], patient: str) -> InnerSplit:
     held = [s for s in sections if patients_of([s]) == (patient,)]
     return InnerSplit([s for s in sections if patients_of([s]) != (patient,)], held, "patient")

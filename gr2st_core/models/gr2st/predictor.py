@@ -23,7 +23,7 @@ from gr2st_core.models.linear import with_features
 from gr2st_core.predictor import FitRequest, ModelState, Needs
 from gr2st_core.settings import Gr2stSettings
 from gr2st_core.training.device import pick_device
-from gr2st_core.training.folds import InnerSplit, inner_splits, split_digest
+from gr2st_core.training.folds import InnerSplit, inner_splits, middle_split, split_digest
 from gr2st_core.training.loop import SCORE, Run, train
 from gr2st_core.types import TrainSection
 
@@ -62,7 +62,7 @@ class Gr2stPredictor:
             ``request.workdir`` holds another job's snapshots.
         """
         sections = with_features(request.sections, self.features)
-        split = middle_split(inner_splits(sections))
+        split = middle_split(inner_splits(sections, request.split_unit))
         inner, _ = self._train(split.train, split.validation, request, "inner", self.settings.epochs)
         refit, learner = self._train(sections, [], request, "refit", inner.best_epoch)
         round_matrices(learner.network)
@@ -76,6 +76,26 @@ class Gr2stPredictor:
             target=request.target,
             config=self._account(request, sections, split, inner),
             history=pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True),
+        )
+
+    def fit_inner(self, request: FitRequest, split: InnerSplit) -> FittedGr2st:
+        """Train on ``split.train`` for the number of epochs that is best on ``split.validation``; not to be stored.
+
+        With the split that `fit` uses and the same folder, the search for that number is done once for both. The
+        parameters of the best epoch are not kept in it, so that many epochs are then repeated, to the bit.
+        """
+        inner, _ = self._train(split.train, split.validation, request, "inner", self.settings.epochs)
+        _, learner = self._train(split.train, [], request, "inner", inner.best_epoch, "inner_best")
+        network = learner.network.eval()
+        return FittedGr2st(
+            network=network,
+            scaler=learner.scaler,
+            bank=build_bank(network, [reference for _, reference in learner.train], split.train),
+            settings=self.settings,
+            panel=request.panel,
+            target=request.target,
+            config={},
+            history=pd.DataFrame(),
         )
 
     def load(self, state: ModelState) -> FittedGr2st:
@@ -97,6 +117,7 @@ class Gr2stPredictor:
         request: FitRequest,
         stage: str,
         epochs: int,
+        file: str | None = None,
     ) -> tuple[Run, Gr2stLearner]:
         learner = Gr2stLearner(
             sections, validation, request, features=self.features, settings=self.settings, device=pick_device()
@@ -107,7 +128,7 @@ class Gr2stPredictor:
             epochs=epochs,
             seed=request.seed,
             patience=self.settings.patience if validation else None,
-            snapshot=_snapshot(request.workdir, stage),
+            snapshot=_snapshot(request.workdir, file or stage),
             job=self._job(request, sections),
             progress=request.progress,
         )
@@ -144,11 +165,5 @@ class Gr2stPredictor:
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
 
 
-def middle_split(splits: Sequence[InnerSplit]) -> InnerSplit:
-    """Choose the split that holds out the (lower) median number of spots: neither a tiny judge nor a tiny teacher."""
-    by_size = sorted(splits, key=lambda split: sum(section.image.n_spots for section in split.validation))
-    return by_size[(len(by_size) - 1) // 2]
-
-
-def _snapshot(workdir: Path | None, stage: str) -> Path | None:
-    return None if workdir is None else workdir / f"{stage}.safetensors"
+def _snapshot(workdir: Path | None, file: str) -> Path | None:
+    return None if workdir is None else workdir / f"{file}.safetensors"

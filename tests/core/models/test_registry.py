@@ -19,8 +19,8 @@ from gr2st_core.models.registry import M224_M448, METHODS, ROTATED, method
 from gr2st_core.settings import Settings
 from gr2st_core.types import Counts
 
-PLAIN = [name for name, spec in METHODS.items() if spec.method != "gr2st"]
-"""Methods of plain arrays; the network has tests of its own."""
+PLAIN = [name for name, spec in METHODS.items() if spec.method not in ("gr2st", "blend")]
+"""Methods of plain arrays; the network, and the mixture that holds one, have tests of their own."""
 
 ON_FEATURES = [name for name in PLAIN if METHODS[name].features]
 ENCODERS = (*M224_M448, *ROTATED)
@@ -55,6 +55,7 @@ def test_names_can_name_tables() -> None:
         "low_rank_ctx",
         "low_rank_tcg",
         "low_rank_tcg_counts",
+        "blend_default",
         "ridge_m224",
         "ridge_color",
         "knn_m224",

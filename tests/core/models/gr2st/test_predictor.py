@@ -16,9 +16,9 @@ from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.expression.targets import to_target
 from gr2st_core.models.gr2st import predictor as predictor_module
 from gr2st_core.models.gr2st.fitted import functional_edges
-from gr2st_core.models.gr2st.predictor import Gr2stPredictor, middle_split
+from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 from gr2st_core.training.checkpoint import load_state, save_state, state_digest
-from gr2st_core.training.folds import inner_splits
+from gr2st_core.training.folds import inner_splits, middle_split
 from gr2st_core.training.loop import SCORE
 
 NAMES = ("A1", "A2", "B1")
@@ -284,3 +284,12 @@ def test_equal_seeds_give_equal_bytes_under_another_hash_seed(fitted):
         check=True,
     ).stdout
     assert printed.strip() == state_digest(fitted.state())
+
+
+def test_the_inner_split_asks_the_question_of_the_outer_fold(tiny, typed_section, planted_request):
+    sections = list(map(typed_section, NAMES))
+    units = {
+        unit: tiny.fit(planted_request(*sections, split_unit=unit)).config["inner"]["unit"]
+        for unit in ("patient", "section")
+    }
+    assert units == {"patient": "patient", "section": "section"}
