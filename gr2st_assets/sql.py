@@ -142,6 +142,7 @@ def _open(catalog: Path, limits: Limits) -> Iterator["duckdb.DuckDBPyConnection"
             "enable_external_access = false",
             "allow_extension_repositories = 'forbidden'",
             "enable_external_file_cache = false",
+            "enable_progress_bar = false",  # without a script file DuckDB would draw one on standard output
             f"max_execution_time = {round(limits.seconds * 1000)}",
             "allowed_configs = []",
             "lock_configuration = true",

@@ -346,3 +346,11 @@ def test_an_unknown_format_is_refused_with_those_there_are(answer):
     with pytest.raises(SettingsError) as caught:
         written(answer, "xlsx")
     assert caught.value.context == {"found": "xlsx", "expected": sorted(FORMATS)}
+
+
+def test_no_progress_bar_is_drawn_on_standard_output(shown):
+    """DuckDB draws one after two seconds where it sees no script file, as in a notebook."""
+    path, query = str(shown.catalog), "select current_setting('enable_progress_bar') as bar"
+    code = f"from gr2st_assets.sql import run_query; print(run_query({path!r}, {query!r}).table.to_pylist())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[{'bar': False}]"
