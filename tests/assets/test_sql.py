@@ -348,6 +348,13 @@ def test_an_unknown_format_is_refused_with_those_there_are(answer):
     assert caught.value.context == {"found": "xlsx", "expected": sorted(FORMATS)}
 
 
+def test_markdown_keeps_its_columns_whatever_the_cells_hold():
+    table = pa.table({"name": ["a|b", None], "n": [1, 2]})
+    assert written(table, "markdown").decode().splitlines() == [
+        "| name | n |", "| --- | ---: |", "| a\\|b | 1 |", "| NULL | 2 |",
+    ]  # fmt: skip
+
+
 def test_no_progress_bar_is_drawn_on_standard_output(shown):
     """DuckDB draws one after two seconds where it sees no script file, as in a notebook."""
     path, query = str(shown.catalog), "select current_setting('enable_progress_bar') as bar"
