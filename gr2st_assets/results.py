@@ -34,7 +34,7 @@ def _scores(unit: str, patients: str) -> str:
 SELECT method || '_' || profile AS method, {columns},
   round(stddev_samp(pearson) FILTER (target = 'per_spot'), 3) AS seed_sd, count(DISTINCT seed) AS seeds,
   round(avg(pearson_equal_depth) FILTER (target = 'per_spot'), 3) AS equal_depth,
-  round(avg(r2) FILTER (target = 'per_spot'), 3) AS r2,
+  round(avg(r2_median) FILTER (target = 'per_spot'), 3) AS r2,
   round(avg(ceiling) FILTER (target = 'per_spot'), 3) AS ceiling, max(n_sections) AS sections
 FROM scoreboard
 WHERE cohort = $cohort AND panel = $panel AND split_unit = '{unit}' AND training_patients = '{patients}'
@@ -118,7 +118,9 @@ SENTENCES = (
 
 
 def page(ask: Ask, cohort: str, panel: str) -> str:
-    """Write the results of a cohort on a panel as Markdown; a sentence about a method that was not run is left out.
+    """Write the results of a cohort on a panel as Markdown.
+
+    A sentence about a method that was not run is left out, and so is a table without rows.
 
     Raises
     ------
@@ -130,8 +132,9 @@ def page(ask: Ask, cohort: str, panel: str) -> str:
         text for text in SENTENCES if all(facts[name] is not None for _, name, _, _ in Formatter().parse(text) if name)
     ]
     lines += [f"{number}. {text.format(**facts)}" for number, text in enumerate(told, start=1)]
-    for part in TABLES:
-        lines += ["", f"## {part.text}", "", _markdown(ask(part.query))]
+    answers = [(part.text, ask(part.query)) for part in TABLES]
+    for title, table in answers:
+        lines += ["", f"## {title}", "", _markdown(table)] if table.num_rows else []
     return "\n".join(lines)
 
 
