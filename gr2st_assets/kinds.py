@@ -18,7 +18,7 @@ from gr2st_assets.fingerprint import code_version
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS, FOLDS, SECTIONS
 from gr2st_assets.resources import Experiment, LakeResource
-from gr2st_assets.slots import fold_slot, section_slot
+from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import dagster_schema, table_spec
 from gr2st_assets.work import FoldWork, Progress, SectionWork, open_folds
@@ -184,7 +184,7 @@ def fold_asset(
 
             def plan(key: str) -> Plan:
                 work = works(key)
-                slots = {table: fold_slot(store, table, key, work.variant) for table in upstream}
+                slots = {table: work.slot(table) for table in upstream}
                 present = [t for t in upstream if t in fold_tables or store.head(slots[t]) is not None]
                 outside = dict(files(work)) if files else {}
                 inputs = {
@@ -194,7 +194,7 @@ def fold_asset(
                     **outside,
                 }
                 generation = work.generation(name, marks, section_tables, roles, present, outside)
-                return Plan(fold_slot(store, name, key, work.variant), inputs, lambda: compute(work), generation)
+                return Plan(work.slot(name), inputs, lambda: compute(work), generation)
 
             return plan
 

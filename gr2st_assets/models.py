@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version
-from gr2st_assets.slots import fold_slot
 from gr2st_assets.work import TRAINING, FoldWork
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
@@ -135,7 +134,7 @@ def load_fitted(work: FoldWork, name: str) -> "Fitted":
     """Restore a trained method from the lake, every file checked against its checksum first."""
     from gr2st_core.training.checkpoint import load_state
 
-    slot = fold_slot(work.lake, f"models/model_{name}", work.fold.fold_id, work.variant)
+    slot = work.slot(f"models/model_{name}")
     with work.lake.local_copy(slot) as folder:
         state = load_state(folder)
     return method(name).build(work.settings).load(state)
@@ -143,5 +142,5 @@ def load_fitted(work: FoldWork, name: str) -> "Fitted":
 
 def model_id(work: FoldWork, name: str) -> str:
     """Content hash of the fold's trained model."""
-    slot = fold_slot(work.lake, f"models/model_{name}", work.fold.fold_id, work.variant)
+    slot = work.slot(f"models/model_{name}")
     return str(work.lake.require_head(slot).provenance.metadata["model_id"])

@@ -98,7 +98,7 @@ class FoldWork:
 
     def panel(self) -> Panel:
         """Genes to predict in this fold."""
-        return read_panel(self.lake, fold_slot(self.lake, "expression/panel", self.fold.fold_id, self.variant))
+        return read_panel(self.lake, self.slot("expression/panel"))
 
     def counts_only_sections(self) -> list[TrainSection]:
         """Sections without an image that the fold may learn from."""
@@ -156,10 +156,7 @@ class FoldWork:
         outside: Mapping[str, str],
     ) -> str:
         """Name what is equal in all folds of a set: code, settings, files outside, the cohort's data; not the fold."""
-        upstream = {
-            table: self.lake.require_head(fold_slot(self.lake, table, self.fold.fold_id, self.variant)).provenance
-            for table in fold_tables
-        }
+        upstream = {table: self.lake.require_head(self.slot(table)).provenance for table in fold_tables}
         keys = [*self.fold.test, *self.fold.train, *(self.counts_only_of_set if "counts_only" in roles else ())]
         inputs: Mapping[str, str] = {
             **dict(sorted(self._digests(section_tables, keys).items())),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from gr2st_core.types import TrainSection
+    from gr2st_core.settings import EvaluationSettings
+    from gr2st_core.types import Panel, TrainSection
 
 PREDICTIONS = tuple(f"predictions/predictions_{name}" for name in METHODS)
 TRUTH = ("raw/slides", "raw/spots", "raw/counts")
@@ -107,9 +108,11 @@ def gene_scores(work: FoldWork) -> Product:
         truth = _matrix(observed, "observed", section, panel.genes)
         counts = section.counts.of(panel)
         mean = _training_mean(predicted, section, panel.genes)
+        graph = read_rows(work.lake, GRAPH, section.key)
+        edges = edge_rows(graph, section.image.spot_ids.tolist(), section=str(section.key))
         oracle = {"method": ORACLE[0], "profile": ORACLE[1], "model_id": None}, depth_oracle(counts)
         for columns, guess in [*_guesses(predicted, section, panel.genes), oracle]:
-            scored = _score(work, section, counts, truth, guess, mean)
+            scored = _score(work.settings.evaluation, panel, edges, counts, truth, guess, mean)
             tables.append(scored.assign(**_section_columns(work, section), **columns))
     table = pd.concat(tables)
     own_unit = ["mse", "mae", "predicted_mean", "r2", "variance_ratio"]
@@ -130,8 +133,9 @@ def _training_mean(predicted: Guesses, section: "TrainSection", genes: tuple[str
 
 
 def _score(
-    work: FoldWork,
-    section: "TrainSection",
+    settings: "EvaluationSettings",
+    panel: "Panel",
+    edges: "np.ndarray",
     counts: "np.ndarray",
     truth: "np.ndarray",
     guess: "np.ndarray",
@@ -141,14 +145,12 @@ def _score(
     from gr2st_core.evaluation.gene_facts import with_gene_facts
     from gr2st_core.evaluation.metrics import score_section
 
-    panel, settings = work.panel(), work.settings.evaluation
-    graph = read_rows(work.lake, GRAPH, section.key)
     scores = with_gene_facts(
         score_section(truth, guess, panel.genes),
         truth,
         guess,
         training_mean=training_mean,
-        edges=edge_rows(graph, section.image.spot_ids.tolist(), section=str(section.key)),
+        edges=edges,
         most_top_genes=settings.n_top_genes,
     )
     equal = score_equal_depth(counts, guess, panel, n_thinnings=settings.n_equal_depth)

@@ -86,9 +86,7 @@ class FittedGr2st:
 
     def state(self) -> ModelState:
         """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
-        network = {f"network.{name}": stored_array(tensor) for name, tensor in self.network.state_dict().items()}
-        scaler = {f"scaler.{name}": array for name, array in self.scaler.to_arrays().items()}
-        return ModelState({**network, **scaler}, self.config, self.bank.to_arrays(), self.history)
+        return ModelState(stored_weights(self.network, self.scaler), self.config, self.bank.to_arrays(), self.history)
 
 
 def predict_parts(
@@ -107,12 +105,25 @@ def build_bank(
     """Embed the training spots; ``references`` are the tensors of ``sections``, in the same order."""
     with torch.no_grad():
         keys = [network.embed_reference(reference)[0] for reference in references]
+    return bank_of(keys, [reference.expression for reference in references], sections)
+
+
+def bank_of(
+    keys: Sequence[torch.Tensor], expression: Sequence[torch.Tensor], sections: Sequence[TrainSection]
+) -> ReferenceBank:
+    """Put embeddings and expression of training spots into a bank; one tensor of each per section, in this order."""
     return ReferenceBank(
-        embeddings=torch.cat(keys).half().cpu().numpy(),
-        expression=torch.cat([reference.expression for reference in references]).half().cpu().numpy(),
+        embeddings=torch.cat(list(keys)).half().cpu().numpy(),
+        expression=torch.cat(list(expression)).half().cpu().numpy(),
         section_keys=np.repeat([str(s.key) for s in sections], [s.image.n_spots for s in sections]),
         spot_ids=np.concatenate([s.image.spot_ids for s in sections]),
     )
+
+
+def stored_weights(network: torch.nn.Module, scaler: FeatureScaler) -> dict[str, NDArray[Any]]:
+    """Arrays of network and scaler as ``stored.restore`` reads them: matrices float16, vectors float32."""
+    own = {f"network.{name}": stored_array(tensor) for name, tensor in network.state_dict().items()}
+    return {**own, **{f"scaler.{name}": array for name, array in scaler.to_arrays().items()}}
 
 
 def round_matrices(network: Gr2stNetwork) -> None:

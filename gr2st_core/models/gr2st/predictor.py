@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from gr2st_core.errors import CheckpointError
 from gr2st_core.models.gr2st.fitted import FittedGr2st, build_bank, round_matrices
 from gr2st_core.models.gr2st.learner import Gr2stLearner
-from gr2st_core.models.gr2st.stored import restore
+from gr2st_core.models.gr2st.stored import require_kind, restore
 from gr2st_core.models.linear import with_features
 from gr2st_core.predictor import FitRequest, ModelState, Needs
 from gr2st_core.settings import Gr2stSettings
@@ -105,9 +104,7 @@ class Gr2stPredictor:
         ------
         CheckpointError
         """
-        for name, own in (("method", self.method), ("profile", self.profile), ("features", list(self.features))):
-            if state.config.get(name) != own:
-                raise CheckpointError("a model of another kind", field=name, expected=own, found=state.config.get(name))
+        require_kind(state, self.method, self.profile, self.features)
         return restore(state, pick_device())
 
     def _train(

@@ -6,7 +6,7 @@ Belongs here: every check that a stored model is whole and fits. Does not belong
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,6 +48,18 @@ def restore(state: ModelState, device: torch.device) -> FittedGr2st:
     require_known(state, network, scaler)
     target = state.config["target"]
     return FittedGr2st(network.to(device).eval(), scaler, bank, settings, panel, target, state.config, state.history)
+
+
+def require_kind(state: ModelState, method: str, profile: str, features: Sequence[str]) -> None:
+    """Refuse a model of another method, profile or features.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    for name, own in (("method", method), ("profile", profile), ("features", list(features))):
+        if state.config.get(name) != own:
+            raise CheckpointError("a model of another kind", field=name, expected=own, found=state.config.get(name))
 
 
 def read_config(config: Mapping[str, Any], kind: type[SomeSettings]) -> tuple[SomeSettings, Panel]:

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
 from gr2st_core.expression.targets import to_target
-from gr2st_core.models.gr2st.fitted import stored_array
+from gr2st_core.models.gr2st.fitted import bank_of, stored_weights
 from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.models.gr2st_published.batch import Batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork
@@ -83,9 +82,7 @@ class FittedPublished:
 
     def state(self) -> ModelState:
         """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
-        network = {f"network.{name}": stored_array(tensor) for name, tensor in self.network.state_dict().items()}
-        scaler = {f"scaler.{name}": array for name, array in self.scaler.to_arrays().items()}
-        return ModelState({**network, **scaler}, self.config, self.bank.to_arrays(), self.history)
+        return ModelState(stored_weights(self.network, self.scaler), self.config, self.bank.to_arrays(), self.history)
 
 
 def build_bank(
@@ -94,10 +91,5 @@ def build_bank(
     """Embed the training spots, beside their expression in ``target`` units; ``batches`` are of ``sections``."""
     with torch.no_grad():
         keys = [network.embed_batch(batch) for batch in batches]
-    values = [to_target(section.counts, panel, target) for section in sections]
-    return ReferenceBank(
-        embeddings=torch.cat(keys).half().cpu().numpy(),
-        expression=np.concatenate(values).astype(np.float16),
-        section_keys=np.repeat([str(s.key) for s in sections], [s.image.n_spots for s in sections]),
-        spot_ids=np.concatenate([s.image.spot_ids for s in sections]),
-    )
+    values = [torch.from_numpy(to_target(section.counts, panel, target)) for section in sections]
+    return bank_of(keys, values, sections)

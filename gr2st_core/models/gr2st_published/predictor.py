@@ -14,8 +14,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from gr2st_core.errors import CheckpointError
 from gr2st_core.models.gr2st.fitted import round_matrices
+from gr2st_core.models.gr2st.stored import require_kind
 from gr2st_core.models.gr2st_published.batch import TRAINING_TARGET
 from gr2st_core.models.gr2st_published.fitted import FittedPublished, build_bank
 from gr2st_core.models.gr2st_published.learner import PublishedLearner
@@ -80,9 +80,7 @@ class PublishedPredictor:
         ------
         CheckpointError
         """
-        for name, own in (("method", self.method), ("profile", self.profile), ("features", list(self.features))):
-            if state.config.get(name) != own:
-                raise CheckpointError("a model of another kind", field=name, expected=own, found=state.config.get(name))
+        require_kind(state, self.method, self.profile, self.features)
         return restore(state, type(self.settings), pick_device())
 
     def _train(self, request: FitRequest, sections: Sequence[TrainSection]) -> tuple[Run, PublishedLearner]:
