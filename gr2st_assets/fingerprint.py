@@ -4,10 +4,11 @@ Belongs here: hashing of identities and of source text. Does not belong here: de
 reading data.
 """
 
+import ast
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -56,16 +57,77 @@ def code_version(*modules: str) -> str:
     return digest.hexdigest()
 
 
+def reached(modules: Iterable[str], *, within: Iterable[str]) -> tuple[str, ...]:
+    """Modules that the named ones import, directly or not, themselves included; read from source, none is imported.
+
+    Parameters
+    ----------
+    within
+        Packages and modules that are followed; what lies elsewhere does not count.
+
+    Returns
+    -------
+    Dotted names in alphabetical order.
+
+    Raises
+    ------
+    SettingsError
+        There is no such module.
+    """
+    followed = tuple(within)
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and any(f"{name}.".startswith(f"{package}.") for package in followed):
+            found.add(name)
+            waiting.extend(_imports_of(name))
+    return tuple(sorted(found))
+
+
+@cache
+def _imports_of(module: str) -> frozenset[str]:
+    """Modules that a module imports, or a package's ``__init__``."""
+    path = _path(module)
+    if path is None or not _is_module(module):
+        raise SettingsError("there is no such module", found=module)
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return imports(file.read_text(encoding="utf-8"))
+
+
+def imports(source: str) -> frozenset[str]:
+    """Modules that a text of Python imports at any depth; an imported name that is a module counts itself."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            members = [f"{node.module}.{alias.name}" for alias in node.names]
+            names.update(member if _is_module(member) else node.module for member in members)
+    return frozenset(names)
+
+
+def _is_module(name: str) -> bool:
+    """Whether there is a file or folder of that name in an installed package."""
+    path = _path(name)
+    return path is not None and (path.is_dir() or path.with_suffix(".py").is_file())
+
+
 def _sources(module: str) -> Iterator[tuple[str, Path]]:
     """Source files of a module or package, each with its path below the folder that holds the top package."""
-    top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
+    path = _path(module)
+    if path is None:
         raise SettingsError("there is no such package", found=module)
-    package = Path(spec.origin).parent
-    path = package.joinpath(*rest)
     files = list(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
     if not files or not all(file.is_file() for file in files):
         raise SettingsError("there is no such module", found=module)
+    folder = path.parents[module.count(".")]
     for file in files:
-        yield file.relative_to(package.parent).as_posix(), file
+        yield file.relative_to(folder).as_posix(), file
+
+
+def _path(module: str) -> Path | None:
+    """Where a module's file (without its suffix) or a package's folder is, None if its top package is unknown."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent.joinpath(*rest)

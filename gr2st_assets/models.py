@@ -5,12 +5,15 @@ Belongs here: putting a fitted method into an artefact, and taking it out. Does 
 """
 
 import hashlib
+import inspect
 import shutil
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, cast
 
-from gr2st_assets.fingerprint import code_version
+from gr2st_assets.fingerprint import code_version, imports, reached
 from gr2st_assets.work import TRAINING, FoldWork
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
@@ -18,17 +21,18 @@ if TYPE_CHECKING:
     from gr2st_core.predictor import FitRequest, Fitted
     from gr2st_core.settings import Settings
 
-CODE = (
+_DECIDING = (
     "gr2st_core.models",
     "gr2st_core.training",
     "gr2st_core.retrieval",
     "gr2st_core.graphs",
-    "gr2st_core.evaluation.metrics",
-    "gr2st_core.expression.targets",
-    "gr2st_core.cells.classes",
-    "gr2st_assets.sections",
+    "gr2st_core.evaluation",
+    "gr2st_core.expression",
+    "gr2st_core.cells",
+    "gr2st_core.predictor",
+    "gr2st_core.types",
 )
-"""Modules whose source decides what a trained method is and predicts."""
+"""Where the code lies that decides what a trained method is and predicts; settings count by their values."""
 
 
 def method_spec(name: str) -> MethodSpec:
@@ -42,17 +46,33 @@ def section_tables(spec: MethodSpec, *, query: bool) -> tuple[str, ...]:
     return tuple(tables if query else [*tables, "raw/counts", "cells/cell_types"])
 
 
+def method_code(spec: MethodSpec) -> tuple[str, ...]:
+    """Modules whose source decides what a method is and predicts: those that it imports, and its components'.
+
+    Another method's code is not among them, so that a change to one does not train the others again.
+    """
+    sources = [_construction(own)[0] for own in (spec, *map(method, spec.components))]
+    return "gr2st_assets.sections", *reached(set().union(*map(imports, sources)), within=_DECIDING)
+
+
+def _construction(spec: MethodSpec) -> tuple[str, str]:
+    """Source of the function that builds a method, and the arguments it is given besides the settings."""
+    build = spec.build
+    function, given = (build.func, [build.args, build.keywords]) if isinstance(build, partial) else (build, [])
+    return dedent(inspect.getsource(function)), repr(given)
+
+
 def training_roles(spec: MethodSpec) -> tuple[str, ...]:
     """Roles of the sections that a method learns from."""
     return ("train", "counts_only") if spec.counts_only else ("train",)
 
 
 def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
-    """Digest of the settings of the method, under its own name or that of its method, and of its components."""
+    """Digest of a method's settings (under its name or its method's), of how it is built, and of its components."""
     own = getattr(settings, spec.name, None) or getattr(settings, spec.method, None)
-    digest = own.digest if own is not None else ""
     parts = [settings_digest(method(name), settings) for name in spec.components]
-    return hashlib.sha256("\n".join([digest, *parts]).encode()).hexdigest() if parts else digest
+    facts = [own.digest if own is not None else "", *_construction(spec), *parts]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
@@ -110,7 +130,7 @@ def _job_folder(work: FoldWork, spec: MethodSpec) -> Path:
         "panel": work.panel().sha256,
         "seed": str(variant.seed),
         "target": "" if spec.target_free else variant.target,
-        "code": code_version(*CODE),
+        "code": code_version(*method_code(spec)),
     }
     return work.training_folder(f"models/model_{spec.name}", facts)
 

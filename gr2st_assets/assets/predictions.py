@@ -12,7 +12,15 @@ import dagster as dg
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
 from gr2st_assets.kinds import fold_asset
-from gr2st_assets.models import CODE, fit, load_fitted, model_id, section_tables, settings_digest, training_roles
+from gr2st_assets.models import (
+    fit,
+    load_fitted,
+    method_code,
+    model_id,
+    section_tables,
+    settings_digest,
+    training_roles,
+)
 from gr2st_assets.steps import Product
 from gr2st_assets.tables import table_spec
 from gr2st_assets.work import FoldWork
@@ -50,7 +58,7 @@ def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         section_tables=section_tables(spec, query=False),
         roles=training_roles(spec),
         fold_tables=("expression/panel",),
-        code=CODE,
+        code=method_code(spec),
         settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),
         pool="gpu",
@@ -92,7 +100,7 @@ def predictions_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         section_tables=section_tables(spec, query=True),
         roles=("test",),
         fold_tables=("expression/panel", f"models/model_{spec.name}"),
-        code=CODE,
+        code=method_code(spec),
         checks=("predictions_complete", "predictions_vary"),
         settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,8 @@ class MethodSpec:
     components
         Names of the methods it is made of.
     build
-        Makes the unfitted method; imports it first.
+        Makes the unfitted method; imports it first. A function of this module, or a ``partial`` of one: its source says
+        what the method is made from.
     """
 
     method: str
@@ -89,13 +91,10 @@ def _gr2st_r2(settings: Settings) -> Predictor:
     return PublishedPredictor(M224, settings.gr2st_r2)
 
 
-def _low_rank(block_set: str, *, counts_only: bool = False) -> Callable[[Settings], Predictor]:
-    def build(settings: Settings) -> Predictor:
-        from gr2st_core.models.low_rank.predictor import LowRankPredictor
+def _low_rank(block_set: str, settings: Settings, *, counts_only: bool = False) -> Predictor:
+    from gr2st_core.models.low_rank.predictor import LowRankPredictor
 
-        return LowRankPredictor(block_set, settings.low_rank, counts_only=counts_only)
-
-    return build
+    return LowRankPredictor(block_set, settings.low_rank, counts_only=counts_only)
 
 
 def _ridge_m224(settings: Settings) -> Predictor:
@@ -159,16 +158,20 @@ _SPECS = (
         cell_types=True,
         target_free=True,
     ),
-    MethodSpec("low_rank", "m224", "low-rank kernel ridge on the spot's own patch", _low_rank("m224"), M224),
-    MethodSpec("low_rank", "ctx", "the same, with larger patches and neighbours", _low_rank("ctx"), M224_M448),
+    MethodSpec("low_rank", "m224", "low-rank kernel ridge on the spot's own patch", partial(_low_rank, "m224"), M224),
+    MethodSpec("low_rank", "ctx", "the same, with larger patches and neighbours", partial(_low_rank, "ctx"), M224_M448),
     MethodSpec(
-        "low_rank", "tcg", "the same, rotation-averaged, with colour, texture and layout", _low_rank("tcg"), ROTATED
+        "low_rank",
+        "tcg",
+        "the same, rotation-averaged, with colour, texture and layout",
+        partial(_low_rank, "tcg"),
+        ROTATED,
     ),
     MethodSpec(
         "low_rank",
         "tcg_counts",
         "low_rank tcg, gene directions learnt from sections without an image too",
-        _low_rank("tcg", counts_only=True),
+        partial(_low_rank, "tcg", counts_only=True),
         ROTATED,
         counts_only=True,
     ),

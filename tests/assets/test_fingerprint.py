@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from gr2st_assets.fingerprint import code_version, fingerprint
+from gr2st_assets import fingerprint as fingerprints
+from gr2st_assets.fingerprint import code_version, fingerprint, reached
 from gr2st_core.errors import SettingsError
 
 FACTS = {"asset": "a/b", "code_version": "c", "settings_hash": "s", "inputs": {"x": "1", "y": "2"}}
@@ -19,9 +20,14 @@ def package(tmp_path, monkeypatch):
     for name in ("sample_package/__init__.py", "sample_package/part/__init__.py", "sample_package/part/inner.py"):
         (tmp_path / name).write_text("raise RuntimeError('imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    code_version.cache_clear()
+    _forget()
     yield folder
+    _forget()
+
+
+def _forget():
     code_version.cache_clear()
+    fingerprints._imports_of.cache_clear()
 
 
 def _changed_version(*modules):
@@ -91,3 +97,27 @@ def test_hashing_the_core_loads_none_of_it():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_modules_reached_are_those_imported_directly_or_not(package):
+    (package / "inner.py").write_text(
+        "def f():\n    from sample_package.part import outer\n    import sample_package.apart\n"
+    )
+    (package / "outer.py").write_text("from sample_package.part.inner import f\nimport json\n")
+    (package.parent / "apart.py").write_text("")
+    (package / "never.py").write_text("")
+    assert reached(["sample_package.part.inner"], within=["sample_package"]) == (
+        "sample_package.apart",
+        "sample_package.part.inner",
+        "sample_package.part.outer",
+    )
+    assert reached(["sample_package.part.inner"], within=["sample_package.part.inner"]) == (
+        "sample_package.part.inner",
+    )
+    assert "sample_package" not in sys.modules
+
+
+def test_a_reached_module_that_is_not_there_is_an_error(package):
+    (package / "inner.py").write_text("import sample_package.nothing\n")
+    with pytest.raises(SettingsError):
+        reached(["sample_package.part.inner"], within=["sample_package"])

@@ -1,6 +1,7 @@
 """Equal training jobs find each other's checkpoints, also those within a blend."""
 
 from dataclasses import replace
+from functools import partial, wraps
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,8 +44,16 @@ def train(work, name: str):
             request.workdir.mkdir(parents=True, exist_ok=True)
             (request.workdir / "refit.safetensors").touch()
 
-    models.fit(work, replace(method(name), build=lambda _: Stub()))
+    spec = method(name)
+    models.fit(work, replace(spec, build=in_place_of(spec.build, Stub())))
     return requests[0]
+
+
+def in_place_of(build, made):
+    """A builder of something else that has the source of the true one."""
+    if isinstance(build, partial):
+        return partial(in_place_of(build.func, made), *build.args, **build.keywords)
+    return wraps(build)(lambda *_, **__: made)
 
 
 def checkpoints(folder: Path) -> int:
@@ -85,3 +94,18 @@ def test_the_settings_of_a_blend_are_its_components_too() -> None:
         assert models.settings_digest(spec, plain.model_copy(update={name: changed})) != before
     other = plain.model_copy(update={"ridge": RidgeSettings(max_pcs=3)})
     assert models.settings_digest(spec, other) == before
+
+
+def test_a_methods_code_is_its_own_and_its_components() -> None:
+    ridge, blend = models.method_code(method("ridge_m224")), models.method_code(method("blend_default"))
+    assert {"gr2st_core.models.ridge", "gr2st_core.models.linear", "gr2st_core.training.folds"} <= set(ridge)
+    assert not [name for name in ridge if "knn" in name or "gr2st." in name or "settings" in name]
+    for name in METHODS["blend_default"].components:
+        assert set(models.method_code(method(name))) <= set(blend)
+    assert "gr2st_core.models.blend.mixture" in blend
+
+
+def test_how_a_method_is_built_counts() -> None:
+    spec, settings = method("low_rank_tcg"), Settings()
+    changed = replace(spec, build=partial(spec.build.func, "ctx"))
+    assert models.settings_digest(changed, settings) != models.settings_digest(spec, settings)
