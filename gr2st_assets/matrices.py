@@ -44,7 +44,7 @@ def spots_by_genes(
     cells = places[0] * len(genes) + places[1]
     expected = len(spot_ids) * len(genes)
     strangers = int((places[0] < 0).sum() + (places[1] < 0).sum())
-    if strangers or len(cells) != expected or len(np.unique(cells)) != expected:
+    if strangers or len(cells) != expected or (np.bincount(cells, minlength=expected) > 1).any():
         raise AlignmentError(
             f"{column} has one row per spot and gene",
             section=section,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from gr2st_core.settings import EvaluationSettings
+    from gr2st_core.evaluation.equal_depth import EqualDepthTruth
     from gr2st_core.types import Panel, TrainSection
 
 PREDICTIONS = tuple(f"predictions/predictions_{name}" for name in METHODS)
@@ -98,11 +98,12 @@ def gene_scores(work: FoldWork) -> Product:
     """Correlation, error and pattern of every gene in every held-out section, per method and for the depth oracle."""
     import pandas as pd
 
+    from gr2st_core.evaluation.equal_depth import EqualDepthTruth
     from gr2st_core.evaluation.oracle import depth_oracle
 
     if not work.fold.test:
         return _empty("evaluation/gene_scores")
-    panel, observed, predicted = work.panel(), _observed(work), _predicted(work)
+    panel, observed, predicted, options = work.panel(), _observed(work), _predicted(work), work.settings.evaluation
     tables = []
     for section in work.truth_sections():
         truth = _matrix(observed, "observed", section, panel.genes)
@@ -110,9 +111,10 @@ def gene_scores(work: FoldWork) -> Product:
         mean = _training_mean(predicted, section, panel.genes)
         graph = read_rows(work.lake, GRAPH, section.key)
         edges = edge_rows(graph, section.image.spot_ids.tolist(), section=str(section.key))
+        equal = EqualDepthTruth.draw(counts, panel, n_thinnings=options.n_equal_depth)
         oracle = {"method": ORACLE[0], "profile": ORACLE[1], "model_id": None}, depth_oracle(counts)
         for columns, guess in [*_guesses(predicted, section, panel.genes), oracle]:
-            scored = _score(work.settings.evaluation, panel, edges, counts, truth, guess, mean)
+            scored = _score(panel, edges, equal, truth, guess, mean, n_top_genes=options.n_top_genes)
             tables.append(scored.assign(**_section_columns(work, section), **columns))
     table = pd.concat(tables)
     own_unit = ["mse", "mae", "predicted_mean", "r2", "variance_ratio"]
@@ -133,15 +135,15 @@ def _training_mean(predicted: Guesses, section: "TrainSection", genes: tuple[str
 
 
 def _score(
-    settings: "EvaluationSettings",
     panel: "Panel",
     edges: "np.ndarray",
-    counts: "np.ndarray",
+    equal_depth: "EqualDepthTruth",
     truth: "np.ndarray",
     guess: "np.ndarray",
     training_mean: "np.ndarray | None",
+    *,
+    n_top_genes: int,
 ) -> "pd.DataFrame":
-    from gr2st_core.evaluation.equal_depth import score_equal_depth
     from gr2st_core.evaluation.gene_facts import with_gene_facts
     from gr2st_core.evaluation.metrics import score_section
 
@@ -151,10 +153,9 @@ def _score(
         guess,
         training_mean=training_mean,
         edges=edges,
-        most_top_genes=settings.n_top_genes,
+        most_top_genes=n_top_genes,
     )
-    equal = score_equal_depth(counts, guess, panel, n_thinnings=settings.n_equal_depth)
-    return scores.assign(pearson_equal_depth=equal.pearson)
+    return scores.assign(pearson_equal_depth=equal_depth.score(guess).pearson)
 
 
 @fold_asset(

@@ -5,6 +5,7 @@ Belongs here: averaging scores over random thinnings. Does not belong here: the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from gr2st_core.errors import AlignmentError
 from gr2st_core.evaluation.metrics import column_means_of_defined, is_constant, pearson_per_gene, zero_filled
 from gr2st_core.expression.depth import equal_depth
 from gr2st_core.expression.targets import to_target
-from gr2st_core.types import Counts, FloatArray, Panel
+from gr2st_core.types import BoolArray, Counts, FloatArray, Panel
 
 Floats = NDArray[np.float64]
 
@@ -39,40 +40,53 @@ class EqualDepthScores:
     n_spots: int
 
 
-def score_equal_depth(
-    panel_counts: NDArray[np.integer], predicted: FloatArray, panel: Panel, *, n_thinnings: int, seed: int = 0
-) -> EqualDepthScores:
-    """Correlate a prediction with ``per_spot`` expression of spots thinned to one common depth.
+@dataclass(frozen=True, slots=True)
+class EqualDepthTruth:
+    """``per_spot`` expression of one section whose spots were thinned to one common depth, several times.
 
-    Parameters
+    Attributes
     ----------
-    panel_counts, predicted
-        Raw counts and predictions of one section, in any target, shape ``(n_spots, n_genes)``, rows and columns alike.
-    n_thinnings
-        Random thinnings, without replacement.
-
-    Raises
-    ------
-    AlignmentError
-        The two shapes differ.
+    thinned
+        Expression of the kept spots under each thinning, ``(n_kept, n_genes)``.
+    kept
+        Spots deep enough, ``(n_spots,)``; the same under every thinning.
     """
-    if panel_counts.shape != predicted.shape:
-        raise AlignmentError("one prediction per count", expected=panel_counts.shape, found=predicted.shape)
-    rng = np.random.default_rng(seed)
-    pearson, filled = [], []
-    for _ in range(n_thinnings):
-        thinned, kept = equal_depth(panel_counts, rng)
-        both = _correlate(thinned, predicted[kept], panel)
-        pearson.append(both[0])
-        filled.append(both[1])
-    means = column_means_of_defined(pearson), column_means_of_defined(filled)
-    return EqualDepthScores(*means, n_spots=int(kept.sum()))
+
+    thinned: Sequence[NDArray[np.float32]]
+    kept: BoolArray
+
+    @classmethod
+    def draw(
+        cls, panel_counts: NDArray[np.integer], panel: Panel, *, n_thinnings: int, seed: int = 0
+    ) -> EqualDepthTruth:
+        """Thin raw counts, shape ``(n_spots, n_genes)``, at random and without replacement."""
+        rng = np.random.default_rng(seed)
+        draws = [equal_depth(panel_counts, rng) for _ in range(n_thinnings)]
+        return cls([_expression(counts, panel) for counts, _ in draws], draws[0][1])
+
+    def score(self, predicted: FloatArray) -> EqualDepthScores:
+        """Correlate a prediction, in any target, shape ``(n_spots, n_genes)``, with every thinning.
+
+        Raises
+        ------
+        AlignmentError
+            Another number of spots or genes.
+        """
+        expected = (len(self.kept), self.thinned[0].shape[1])
+        if predicted.shape != expected:
+            raise AlignmentError("one prediction per count", expected=expected, found=predicted.shape)
+        both = [_correlate(truth, predicted[self.kept]) for truth in self.thinned]
+        pearson, filled = (column_means_of_defined(list(column)) for column in zip(*both, strict=True))
+        return EqualDepthScores(pearson, filled, n_spots=int(self.kept.sum()))
 
 
-def _correlate(thinned: NDArray[np.integer], predicted: FloatArray, panel: Panel) -> tuple[Floats, Floats]:
-    if len(thinned) == 0:  # a section without a molecule of the panel
-        undefined = np.full(len(panel), np.nan)
+def _expression(counts: NDArray[np.integer], panel: Panel) -> NDArray[np.float32]:
+    return to_target(Counts(sparse.csr_matrix(counts), panel.genes), panel, "per_spot")
+
+
+def _correlate(truth: NDArray[np.float32], predicted: FloatArray) -> tuple[Floats, Floats]:
+    if len(truth) == 0:  # a section without a molecule of the panel
+        undefined = np.full(truth.shape[1], np.nan)
         return undefined, undefined
-    truth = to_target(Counts(sparse.csr_matrix(thinned), panel.genes), panel, "per_spot")
     correlation = pearson_per_gene(truth, predicted)
     return correlation, zero_filled(correlation, is_constant(truth))

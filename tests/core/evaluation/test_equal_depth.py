@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gr2st_core.errors import AlignmentError
-from gr2st_core.evaluation.equal_depth import score_equal_depth
+from gr2st_core.evaluation.equal_depth import EqualDepthTruth
 from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.evaluation.oracle import depth_oracle, log_depth
 from gr2st_core.expression.targets import to_target
@@ -39,14 +39,14 @@ def test_the_depth_oracle_falls_to_zero() -> None:
     _, counts = planted()
     oracle = depth_oracle(counts)
     before = np.nanmean(pearson_per_gene(per_spot(counts), oracle))
-    after = score_equal_depth(counts, oracle, PANEL, n_thinnings=5)
+    after = EqualDepthTruth.draw(counts, PANEL, n_thinnings=5).score(oracle)
     assert before > 0.15
     assert abs(np.nanmean(after.pearson)) < 0.04
 
 
 def test_composition_is_still_found() -> None:
     composition, counts = planted()
-    scores = score_equal_depth(counts, composition, PANEL, n_thinnings=5)
+    scores = EqualDepthTruth.draw(counts, PANEL, n_thinnings=5).score(composition)
     assert np.nanmean(scores.pearson) > 0.3
     assert scores.n_spots == pytest.approx(270, abs=5)
 
@@ -55,21 +55,23 @@ def test_a_constant_prediction_counts_zero() -> None:
     composition, counts = planted()
     counts[:, 0] = 0
     composition[:, 1] = 1.0
-    scores = score_equal_depth(counts, composition, PANEL, n_thinnings=2)
+    scores = EqualDepthTruth.draw(counts, PANEL, n_thinnings=2).score(composition)
     assert np.isnan(scores.pearson[[0, 1]]).all()
     assert np.isnan(scores.pearson_zero_filled[0])
     assert scores.pearson_zero_filled[1] == 0
 
 
 def test_a_section_without_a_panel_molecule_is_undefined() -> None:
-    scores = score_equal_depth(np.zeros((6, 50), dtype=int), np.ones((6, 50)), PANEL, n_thinnings=2)
+    scores = EqualDepthTruth.draw(np.zeros((6, 50), dtype=int), PANEL, n_thinnings=2).score(np.ones((6, 50)))
     assert scores.n_spots == 0
     assert np.isnan(scores.pearson).all()
 
 
 def test_equal_seeds_give_equal_scores() -> None:
     composition, counts = planted()
-    first, again, other = (score_equal_depth(counts, composition, PANEL, n_thinnings=2, seed=s) for s in (1, 1, 2))
+    first, again, other = (
+        EqualDepthTruth.draw(counts, PANEL, n_thinnings=2, seed=s).score(composition) for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first.pearson, again.pearson)
     assert not np.array_equal(first.pearson, other.pearson)
 
@@ -77,4 +79,4 @@ def test_equal_seeds_give_equal_scores() -> None:
 def test_another_number_of_spots_is_refused() -> None:
     composition, counts = planted()
     with pytest.raises(AlignmentError, match=r"expected=\(300, 50\), found=\(299, 50\)"):
-        score_equal_depth(counts, composition[1:], PANEL, n_thinnings=1)
+        EqualDepthTruth.draw(counts, PANEL, n_thinnings=1).score(composition[1:])
