@@ -86,7 +86,7 @@ def results(
     cohort: Annotated[str, typer.Argument(help="registered cohort")],
     panel: Annotated[str, typer.Argument(help="name of the panel: fold_safe, breast_markers, or a file's stem")],
 ) -> None:
-    """Print the results of a cohort as Markdown: tables, and ten sentences that say what they mean."""
+    """Print the results of a cohort as Markdown: tables, and sentences that say what they mean."""
     from gr2st_assets.journeys import print_results
 
     raise typer.Exit(print_results(cohort, panel))

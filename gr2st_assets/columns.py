@@ -72,6 +72,15 @@ R2 = Column("r2", "float64", "1 - squared error over that of the training mean",
 VARIANCE_RATIO = Column("variance_ratio", "float64", "variance of the prediction over the truth's", "", True, 0)
 MORAN_OBSERVED = Column("moran_observed", "float64", "Moran's I of the measurement on the spatial graph", nullable=True)
 MORAN_PREDICTED = Column("moran_predicted", "float64", "Moran's I of the prediction; higher = smoother", nullable=True)
+GR2ST_SHARE = Column(
+    "gr2st_share",
+    "float64",
+    "share that a blend's training gave GR2ST, 0 included; NULL for other methods",
+    "",
+    True,
+    0,
+    1,
+)
 SECTION_FACTS = (
     correlation("pearson_top", "pearson of the genes of highest training mean"),
     Column("r2_median", "float64", "median over genes of r2", nullable=True, maximum=1),
@@ -106,4 +115,4 @@ GENE_FACTS = (
     Column("is_observed_constant", "bool", "whether the measurement never changes"),
     Column("is_predicted_constant", "bool", "whether the prediction never changes"),
 )
-SUMMARY = (*GENE_SCORES, MEAN_ERROR, CEILING, CEILING_DEPTH, SHUFFLED, *SECTION_FACTS)
+SUMMARY = (*GENE_SCORES, MEAN_ERROR, CEILING, CEILING_DEPTH, SHUFFLED, *SECTION_FACTS, GR2ST_SHARE)

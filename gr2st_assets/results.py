@@ -77,12 +77,13 @@ TABLES = (
 _MEANS = """
 WITH m AS (
   SELECT method || '_' || profile AS name, split_unit, avg(pearson) AS r, avg(pearson_equal_depth) AS equal_depth,
-    avg(ceiling) AS ceiling
+    avg(ceiling) AS ceiling, avg(gr2st_share) AS gr2st_share
   FROM scoreboard WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND training_patients = 'all'
   GROUP BY ALL
 ), best AS (SELECT split_unit, max(r) AS r FROM m WHERE name NOT LIKE 'oracle%' GROUP BY ALL)
 """
 _ROW = "printf('%.3f', max(r) FILTER (name = '{0}' AND split_unit = '{1}')) AS {0}_{1}"
+_SHARE = "printf('%.2f', max(gr2st_share) FILTER (name = 'blend_default' AND split_unit = '{0}')) AS gr2st_share_{0}"
 _NAMES = ("gr2st_ours", "gr2st_r1", "gr2st_r2", "ridge_m224", "oracle_depth", "null_same_place")
 _ALL = ", ".join(_ROW.format(name, unit) for name in _NAMES for unit in ("section", "patient"))
 _FACTS = f"""{_MEANS}
@@ -95,6 +96,7 @@ SELECT {_ALL},
   printf('%.3f', max(equal_depth) FILTER (name = 'gr2st_ours' AND split_unit = 'patient')) AS ours_equal_depth_patient,
   printf('%.3f', max(equal_depth) FILTER (name NOT LIKE 'oracle%')) AS best_equal_depth,
   printf('%.3f', max(ceiling)) AS ceiling,
+  {_SHARE.format("section")}, {_SHARE.format("patient")},
   (SELECT count(DISTINCT section_id) FROM section_scores WHERE cohort = $cohort) AS n_sections,
   (SELECT count(DISTINCT patient_id) FROM fold_table WHERE cohort = $cohort AND role = 'test') AS n_patients
 FROM m
@@ -113,6 +115,8 @@ SENTENCES = (
     "(patient); the best of all methods keeps {best_equal_depth}.",
     "The same place in the patient's other sections, without any image, scores {null_same_place_section} with a "
     "section held out and {null_same_place_patient} with a patient held out: what is recalled is not predicted.",
+    "GR2ST's share in the blend, chosen inside training, is {gr2st_share_section} with a section held out and "
+    "{gr2st_share_patient} with a patient held out (mean over sections; 0: it was left out).",
     "The noise of the counts themselves would stop a perfect predictor at {ceiling}.",
 )
 

@@ -33,6 +33,7 @@ GRAPH = "graphs/spatial_graph"
 CODE = ("gr2st_core.evaluation", "gr2st_core.expression", "gr2st_assets.matrices", "gr2st_assets.sections")
 ORACLE = ("oracle", "depth")
 PANEL = "expression/panel"
+GR2ST = "gr2st_ours"
 TRAINING_MEAN = ("null", "training_mean")
 Guesses = dict[tuple[str, str], "pa.Table"]
 
@@ -55,9 +56,15 @@ def _predicted(work: FoldWork) -> Guesses:
         slot = work.slot(f"predictions/predictions_{name}")
         head = work.lake.head(slot)
         if head is not None and head.provenance.inputs[PANEL] == panel:
-            columns = ["section_id", "spot_id", "gene", "predicted", "model_id"]
+            columns = ["section_id", "spot_id", "gene", "predicted", "model_id", "weight"]
             found[spec.method, spec.profile] = work.lake.read_table(slot, columns)
     return found
+
+
+def gr2st_share(rows: "pa.Table", name: str) -> float | None:
+    """Share of GR2ST in a fold's predictions by a method that is made of it, None for any other method."""
+    is_made_of_gr2st = GR2ST in METHODS[name].components
+    return float(rows.column("weight")[0].as_py()) if is_made_of_gr2st else None
 
 
 def _guesses(
@@ -178,6 +185,7 @@ def section_scores(work: FoldWork) -> Product:
         return _empty("evaluation/section_scores")
     panel, observed, scores = work.panel(), _observed(work), work.rows("evaluation/gene_scores")
     predicted, found = _predicted(work), []
+    shares = {names: gr2st_share(rows, "_".join(names)) for names, rows in predicted.items()}
     for section in work.truth_sections():
         truth = _matrix(observed, "observed", section, panel.genes)
         n_thinnings = work.settings.evaluation.n_thinnings
@@ -196,6 +204,7 @@ def section_scores(work: FoldWork) -> Product:
                     **_of_matrices(work, truth, guesses.get(names), part, panel.genes),
                     "ceiling": ceiling.raw,
                     "ceiling_given_depth": ceiling.given_depth,
+                    "gr2st_share": shares.get(names),
                 }
             )
     table = pd.DataFrame(found).astype({"n_undefined_spots": "Int64"})

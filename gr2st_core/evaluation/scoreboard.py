@@ -32,6 +32,7 @@ AVERAGED = [
     "pearson_spot_centred",
     "top_gene_recall",
     "raised_gene_recall",
+    "gr2st_share",
 ]
 DIAGNOSTIC = "oracle"
 """Method that reads the test counts: shown beside the methods, never ranked with them."""
