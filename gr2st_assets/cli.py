@@ -62,11 +62,16 @@ def materialize(
     cells: Annotated[str, typer.Option(help="auto, marker_genes, deconvolution or hovernet")] = "auto",
     method: Annotated[list[str], typer.Option(help="only this method; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
     fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
+    scored_only: Annotated[bool, typer.Option("--scored-only", help="no models that are only served")] = False,
 ) -> None:
     """Materialize everything that is not current, from slides to scoreboard and catalogue."""
     from gr2st_assets.journeys import materialize_cohorts
 
-    raise typer.Exit(materialize_cohorts(cohort, panel, target, seed, settings, fold, say, cells=cells, methods=method))
+    raise typer.Exit(
+        materialize_cohorts(
+            cohort, panel, target, seed, settings, fold, say, cells=cells, methods=method, scored_only=scored_only
+        )
+    )
 
 
 @app.command()

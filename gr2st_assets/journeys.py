@@ -99,6 +99,7 @@ def materialize_cohorts(
     *,
     cells: str = "auto",
     methods: Sequence[str] = (),
+    scored_only: bool = False,
 ) -> int:
     """Run all stages for the cohorts under every target and seed, then show the scoreboard."""
     prepare_environment()
@@ -112,7 +113,7 @@ def materialize_cohorts(
     settings_file = str(settings.resolve()) if settings else ""
     common: dict[str, Any] = {"panel": _absolute(panel), "cells": cells, "settings_file": settings_file}
     experiments = [{**common, "target": target, "seed": seed} for target in targets for seed in seeds]
-    outcome = materialize(lake, chosen, experiments, folds, methods)
+    outcome = materialize(lake, chosen, experiments, folds, methods, scored_only=scored_only)
     say(f"{len(outcome.current)} partitions were current and not run again")
     for key, message in outcome.failed.items():
         say(f"failed: {key}\n{message}")

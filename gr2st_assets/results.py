@@ -28,10 +28,12 @@ class Part:
     query: str
 
 
+_PER_TARGET = ", ".join(f"round(avg(pearson) FILTER (target = '{name}'), 3) AS {name}" for name in _TARGETS)
+
+
 def _scores(unit: str, patients: str) -> str:
-    columns = ", ".join(f"round(avg(pearson) FILTER (target = '{name}'), 3) AS {name}" for name in _TARGETS)
     return f"""
-SELECT method || '_' || profile AS method, {columns},
+SELECT method || '_' || profile AS method, {_PER_TARGET},
   round(stddev_samp(pearson) FILTER (target = 'per_spot'), 3) AS seed_sd, count(DISTINCT seed) AS seeds,
   round(avg(pearson_equal_depth) FILTER (target = 'per_spot'), 3) AS equal_depth,
   round(avg(r2_median) FILTER (target = 'per_spot'), 3) AS r2,
@@ -40,6 +42,16 @@ FROM scoreboard
 WHERE cohort = $cohort AND panel = $panel AND split_unit = '{unit}' AND training_patients = '{patients}'
 GROUP BY ALL ORDER BY bool_or(is_diagnostic), per_spot DESC NULLS LAST
 """  # noqa: S608 - constants of this module
+
+
+_BY_PATIENT = f"""
+SELECT patient_id AS patient, method || '_' || profile AS method, {_PER_TARGET},
+  round(avg(pearson_equal_depth) FILTER (target = 'per_spot'), 3) AS equal_depth,
+  count(DISTINCT section_id) AS sections
+FROM section_scores
+WHERE cohort = $cohort AND panel = $panel AND split_unit = 'patient'
+GROUP BY ALL ORDER BY patient, bool_or(method = 'oracle'), per_spot DESC NULLS LAST
+"""  # noqa: S608
 
 
 def _by_section(unit: str) -> str:
@@ -69,6 +81,7 @@ TABLES = (
     Part("A section held out, its patient in training (mates)", _scores("section", "mates")),
     Part("A section held out, its patient not in training (strangers)", _scores("section", "strangers")),
     Part("A patient held out: mean over sections", _scores("patient", "all")),
+    Part("Patient by patient, each predicted by a model of the others: mean over its sections", _BY_PATIENT),
     Part("Differences, `per_spot`, a section held out, seed 0", _compared("section")),
     Part("Differences, `per_spot`, a patient held out, seed 0", _compared("patient")),
     Part("Per section, `per_spot`, a section held out (* patient not in training)", _by_section("section")),
@@ -84,7 +97,7 @@ WITH m AS (
 """
 _ROW = "printf('%.3f', max(r) FILTER (name = '{0}' AND split_unit = '{1}')) AS {0}_{1}"
 _SHARE = "printf('%.2f', max(gr2st_share) FILTER (name = 'blend_default' AND split_unit = '{0}')) AS gr2st_share_{0}"
-_NAMES = ("gr2st_ours", "gr2st_r1", "gr2st_r2", "ridge_m224", "oracle_depth", "null_same_place")
+_NAMES = ("gr2st_ours", "gr2st_r1", "gr2st_r2", "ridge_m224", "low_rank_m224", "oracle_depth", "null_same_place")
 _ALL = ", ".join(_ROW.format(name, unit) for name in _NAMES for unit in ("section", "patient"))
 _FACTS = f"""{_MEANS}
 SELECT {_ALL},
@@ -103,12 +116,13 @@ FROM m
 """  # noqa: S608
 SENTENCES = (
     "All of this is about {n_sections} sections of {n_patients} patients: it describes them and claims no more.",
-    "The highest mean correlation with a section held out is {best_r_section}, by {best_section}.",
-    "The highest with a patient held out is {best_r_patient}, by {best_patient}.",
+    "The highest mean correlation with a section held out is {best_r_section}, by {best_section}; with a patient held "
+    "out {best_r_patient}, by {best_patient}.",
     "GR2ST as first released (r1) reaches {gr2st_r1_section} and {gr2st_r1_patient}, "
     "as published with its head (r2) {gr2st_r2_section} and {gr2st_r2_patient} (section, patient held out).",
     "GR2ST repaired (ours) reaches {gr2st_ours_section} and {gr2st_ours_patient}.",
-    "Ridge on the same network's features reaches {ridge_m224_section} and {ridge_m224_patient}.",
+    "On the features that r1 and r2 read, ridge reaches {ridge_m224_section} and {ridge_m224_patient}, "
+    "low-rank ridge {low_rank_m224_section} and {low_rank_m224_patient}.",
     "The spot's number of molecules alone, read from the test counts, scores {oracle_depth_section}: "
     "a method below it has not been shown to know more than how much RNA there is.",
     "With all spots thinned to one depth, ours keeps {ours_equal_depth} (section) and {ours_equal_depth_patient} "
@@ -121,6 +135,11 @@ SENTENCES = (
 )
 
 
+_HOW = """Written from the catalogue by `gr2st results {cohort} {panel}` after `gr2st materialize`; for the real
+sections, `make real` has every command. Scores are correlations over the spots of a section, averaged over genes, then
+over sections, then over seeds."""
+
+
 def page(ask: Ask, cohort: str, panel: str) -> str:
     """Write the results of a cohort on a panel as Markdown.
 
@@ -131,7 +150,7 @@ def page(ask: Ask, cohort: str, panel: str) -> str:
     QueryError, MissingArtifactError
     """
     (facts,) = ask(_FACTS).to_pylist()
-    lines = [f"# Results: {cohort}, panel {panel}", ""]
+    lines = [f"# Results: {cohort}, panel {panel}", "", _HOW.format(cohort=cohort, panel=panel), ""]
     told = [
         text for text in SENTENCES if all(facts[name] is not None for _, name, _, _ in Formatter().parse(text) if name)
     ]

@@ -48,6 +48,8 @@ def materialize(
     experiments: Sequence[dict[str, Any]],
     only_folds: Sequence[str] = (),
     methods: Sequence[str] = (),
+    *,
+    scored_only: bool = False,
 ) -> Outcome:
     """Run everything for some cohorts: sections, fold table, folds under every experiment, summary.
 
@@ -61,6 +63,8 @@ def materialize(
         Fold keys to run; all folds of the cohorts by default.
     methods
         Names of methods to train and score; all by default.
+    scored_only
+        Whether the folds that hold nobody out, whose models are served and never scored, are left alone.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def materialize(
     folds = {key for key in instance.get_dynamic_partitions(FOLDS.name) if _belongs(key, cohorts)}
     if unknown := sorted(set(only_folds) - folds):
         raise MissingArtifactError("no such fold", found=unknown, expected=sorted(folds))
-    folds = set(only_folds) or folds
+    folds = set(only_folds) or {key for key in folds if not (scored_only and key.endswith("/all"))}
     for experiment in experiments:
         stages.run(FOLD_STAGE, FOLDS, folds, experiment)
     outcome.failed.update(run_job(instance, Task(SUMMARY_STAGE, experiment=experiments[0])))
