@@ -15,14 +15,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from gr2st_core.graphs.functional import edge_table
+from gr2st_core.graphs.functional import edge_table, row_blocks
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
 from gr2st_core.models.gr2st.network import Gr2stNetwork
 from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st.spot_tower import SpotTower
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stSettings
-from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection, require_image_sections
+from gr2st_core.types import ImageSection, Panel, Prediction, StrArray, Target, TrainSection, require_image_sections
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,18 @@ def functional_edges(fitted: FittedGr2st, section: TrainSection) -> pd.DataFrame
     tower = fitted.network.spot
     with torch.no_grad():
         spots = tower.describe(reference.expression, reference.positions, reference.classes)
-        mask, weights = tower.functional_graph(spots, reference.classes)
-    return edge_table(mask, weights, section.image.spot_ids)
+    return edges_between(tower, spots, reference.classes, section.image.spot_ids)
+
+
+def edges_between(tower: SpotTower, spots: torch.Tensor, classes: torch.Tensor, spot_ids: StrArray) -> pd.DataFrame:
+    """Edges of `functional_edges` between spots as ``tower.describe`` returns them, drawn in blocks of rows."""
+    with torch.no_grad():
+        chooser, chosen = tower.both_ends(spots)
+        blocks = [
+            edge_table(*tower.functional_rows(chooser[rows], chosen, classes, rows.start), spot_ids, rows.start)
+            for rows in row_blocks(len(spots))
+        ]
+    return pd.concat(blocks, ignore_index=True)
 
 
 def stored_array(tensor: torch.Tensor) -> NDArray[Any]:

@@ -102,7 +102,24 @@ class SpotTower(nn.Module):
 
     def functional_graph(self, spots: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Mask and edge weights of the functional graph; the weights carry the gradient of ``tail``."""
-        chooser, chosen = self.head_norm(self.head(spots)), self.tail_norm(self.tail(spots))
-        similarity = (chooser @ chosen.T / chosen.shape[1] ** 0.5).sigmoid()
-        weights = edge_weights(similarity.float(), classes, similarity_weight=self.similarity_weight)
-        return self.keep(weights), weights
+        return self.functional_rows(*self.both_ends(spots), classes)
+
+    def both_ends(self, spots: Tensor) -> tuple[Tensor, Tensor]:
+        """Spots as they choose and as they are chosen, both ``(n_spots, d_embedding)``."""
+        return self.head_norm(self.head(spots)), self.tail_norm(self.tail(spots))
+
+    def functional_rows(
+        self, chooser: Tensor, chosen: Tensor, classes: Tensor, first: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Rows of the functional graph's mask and edge weights.
+
+        Parameters
+        ----------
+        chooser
+            Of the rows' spots, which begin at ``first``.
+        chosen, classes
+            Of all spots.
+        """
+        similarity = (chooser @ chosen.T / chosen.shape[1] ** 0.5).sigmoid().float()
+        weights = edge_weights(similarity, classes, similarity_weight=self.similarity_weight, first=first)
+        return self.keep(weights, first=first), weights

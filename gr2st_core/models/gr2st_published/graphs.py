@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -21,48 +21,67 @@ from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.types import FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edges:
-    """Edges of one section, self loops among them, sorted by receiver, then sender.
+    """Edges of one section, self loops among them.
 
     Attributes
     ----------
     mask
-        The same edges, row = receiver.
-    receiver, sender
-        int64 ``(n_edges,)``.
-    first
-        Where each receiver's edges begin, int64 ``(n_spots,)``.
-    by_sender, first_sent
-        Order that sorts the edges by sender instead, and where each sender's then begin.
+        Row = receiver. All else is read from it when first asked for: a list's length is known to a GPU alone.
     """
 
     mask: Tensor
-    receiver: Tensor
-    sender: Tensor
-    first: Tensor
-    by_sender: Tensor
-    first_sent: Tensor
 
     @classmethod
     def of(cls, mask: Tensor) -> Edges:
-        """List the edges of a mask and every spot's own."""
-        looped = mask | torch.eye(len(mask), dtype=torch.bool, device=mask.device)
-        receiver, sender = looped.nonzero(as_tuple=True)
-        n_received, n_sent = looped.sum(dim=1), looped.sum(dim=0)
-        return cls(
-            mask=looped,
-            receiver=receiver,
-            sender=sender,
-            first=n_received.cumsum(0) - n_received,
-            by_sender=sender.argsort(stable=True),
-            first_sent=n_sent.cumsum(0) - n_sent,
-        )
+        """Edges of a mask and every spot's own."""
+        return cls(mask | torch.eye(len(mask), dtype=torch.bool, device=mask.device))
+
+    @property
+    def count(self) -> Tensor:
+        """Number of edges, where the mask is."""
+        return self.mask.sum()
 
     @property
     def density(self) -> float:
         """Share of all pairs that are edges."""
-        return len(self.sender) / len(self.mask) ** 2
+        return int(self.count) / len(self.mask) ** 2
+
+    @cached_property
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Receiver and sender of each edge, both int64 ``(n_edges,)``, sorted by receiver, then sender."""
+        receiver, sender = self.mask.nonzero(as_tuple=True)
+        return receiver, sender
+
+    @property
+    def receiver(self) -> Tensor:
+        """First of `pairs`."""
+        return self.pairs[0]
+
+    @property
+    def sender(self) -> Tensor:
+        """Second of `pairs`."""
+        return self.pairs[1]
+
+    @cached_property
+    def first(self) -> Tensor:
+        """Where each receiver's edges begin, int64 ``(n_spots,)``."""
+        return _starts(self.mask.sum(dim=1))
+
+    @cached_property
+    def by_sender(self) -> Tensor:
+        """Order that sorts the edges by sender instead, int64 ``(n_edges,)``."""
+        return self.sender.argsort(stable=True)
+
+    @cached_property
+    def first_sent(self) -> Tensor:
+        """Where each sender's edges then begin, int64 ``(n_spots,)``."""
+        return _starts(self.mask.sum(dim=0))
+
+
+def _starts(lengths: Tensor) -> Tensor:
+    return lengths.cumsum(0) - lengths
 
 
 FunctionalRule = Callable[[Tensor, Tensor], Tensor]

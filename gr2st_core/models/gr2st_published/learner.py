@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.gr2st.scaling import FeatureScaler
-from gr2st_core.models.gr2st_published.batch import as_batch
+from gr2st_core.models.gr2st_published.attention import MATRIX_UP_TO
+from gr2st_core.models.gr2st_published.batch import Batch, as_batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork, build_network
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.training.loop import seeded
+from gr2st_core.training.steps import CapturedStep, PlainStep, Step, restart, set_rate
 from gr2st_core.types import Panel, TrainSection
 
 
@@ -48,8 +51,9 @@ class PublishedLearner:
         with seeded(seed, "initialisation"):
             network = build_network(settings, d_features=self.scaler.d_features, n_genes=len(panel))
         self.network = network.to(device)
-        self.optimiser = _adam(self.network, settings)
+        self.optimiser = _adam(self.network, settings, device)
         self._optimiser_epoch = 0
+        self._step = self._launcher()
 
     @property
     def n_sections(self) -> int:
@@ -60,14 +64,10 @@ class PublishedLearner:
         """Take one optimiser step on one section."""
         self._enter(epoch)
         self.network.train()
-        self.optimiser.zero_grad(set_to_none=True)
-        terms = self.network.loss_terms(self.batches[section])
-        total = weighted(terms, self.settings)
-        total.backward()
-        logged = {name: float(term.detach()) for name, term in {**terms, "total": total}.items()}
+        logged = self._step.gradients(section)
         if not all(map(math.isfinite, logged.values())):
             return logged  # the loop stops here; the parameters stay what they were
-        self.optimiser.step()
+        self._step.update()
         return {**logged, "contrastive_chance": math.log(len(self.batches[section].expression))}
 
     def score(self) -> float | None:
@@ -99,14 +99,22 @@ class PublishedLearner:
         except RuntimeError as error:
             raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        self._step = self._launcher()  # what was captured reads the tensors from before
+
+    def _launcher(self) -> Step:
+        terms = partial(_terms, self.network, self.batches, self.settings)
+        if not self.batches[0].features.is_cuda:
+            return PlainStep(terms, self.optimiser)
+        fixed = [number for number, batch in enumerate(self.batches) if len(batch.features) <= MATRIX_UP_TO]
+        return CapturedStep(terms, self.optimiser, fixed)
 
     def _enter(self, epoch: int) -> None:
         """Bring the optimiser to what it is in ``epoch``: anew in each (R1), or slower late (R2)."""
         if isinstance(self.settings, Gr2stR2Settings):
-            for group in self.optimiser.param_groups:
-                group["lr"] = learning_rate(epoch, self.settings)
+            set_rate(self.optimiser, learning_rate(epoch, self.settings))
         elif epoch != self._optimiser_epoch:
-            self.optimiser, self._optimiser_epoch = _adam(self.network, self.settings), epoch
+            restart(self.optimiser)
+            self._optimiser_epoch = epoch
 
 
 def weighted(terms: Mapping[str, Tensor], settings: Gr2stR1Settings | Gr2stR2Settings) -> Tensor:
@@ -126,9 +134,23 @@ def learning_rate(epoch: int, settings: Gr2stR2Settings) -> float:
     return settings.learning_rate if epoch < settings.late_epoch else settings.late_learning_rate
 
 
-def _adam(network: PublishedNetwork, settings: Gr2stR1Settings | Gr2stR2Settings) -> torch.optim.Adam:
+def _terms(
+    network: PublishedNetwork, batches: Sequence[Batch], settings: Gr2stR1Settings | Gr2stR2Settings, section: int
+) -> dict[str, Tensor]:
+    """Loss terms of a section and their ``total``."""
+    terms = network.loss_terms(batches[section])
+    return {**terms, "total": weighted(terms, settings)}
+
+
+def _adam(
+    network: PublishedNetwork, settings: Gr2stR1Settings | Gr2stR2Settings, device: torch.device
+) -> torch.optim.Adam:
+    rate = settings.learning_rate
     return torch.optim.Adam(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        network.parameters(),
+        lr=torch.tensor(rate, device=device) if device.type == "cuda" else rate,  # a captured step reads a tensor
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
 
 

@@ -54,4 +54,4 @@ def attention(weights: Tensor, edges: Edges) -> Tensor:
     Not an entropy, though published under that name: it is summed over heads, not over a spot's senders. The weights
     are those in use, after dropout.
     """
-    return -torch.sum(weights * (weights + _LOG_FLOOR).log()) / len(edges.sender)
+    return -torch.sum(weights * (weights + _LOG_FLOOR).log()) / edges.count

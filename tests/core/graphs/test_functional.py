@@ -1,9 +1,11 @@
 """The functional graph's rules, on weights chosen to sit on either side of them."""
 
 import numpy as np
+import pytest
 import torch
 
-from gr2st_core.graphs.functional import edge_table, edge_weights, keep_dynamic
+from gr2st_core.graphs import functional
+from gr2st_core.graphs.functional import edge_table, edge_weights, keep_dynamic, row_blocks
 
 DYNAMIC = {"min_threshold": 0.6, "kappa": 1.0, "max_degree": 64}
 
@@ -53,3 +55,21 @@ def test_edge_table_names_receiver_and_sender():
         "neighbour_id": ["a", "b", "b"],
         "weight": [0.5, 0.75, 0.5],
     }
+
+
+@pytest.mark.parametrize("n_spots", [1, 2, 3, 41])
+def test_blocks_of_rows_give_the_rows_of_the_whole(n_spots, monkeypatch):
+    draw = torch.Generator().manual_seed(0)
+    similarity = torch.rand(n_spots, n_spots, generator=draw)
+    classes, ids = torch.randint(0, 3, (n_spots,), generator=draw), np.array([f"s{i}" for i in range(n_spots)])
+    whole = edge_weights(similarity, classes, similarity_weight=0.7)
+    expected = edge_table(keep_dynamic(whole, **DYNAMIC), whole, ids)
+    monkeypatch.setattr(functional, "_BLOCK", 7 * n_spots)
+    blocks = row_blocks(n_spots)
+    assert len(blocks) == -(-n_spots // 7)
+    tables = []
+    for rows in blocks:
+        weights = edge_weights(similarity[rows], classes, similarity_weight=0.7, first=rows.start)
+        mask = keep_dynamic(weights, **DYNAMIC, first=rows.start)
+        tables += edge_table(mask, weights, ids, rows.start).to_dict("records")
+    assert tables == expected.to_dict("records")

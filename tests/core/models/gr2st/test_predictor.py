@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from gr2st_core.errors import CheckpointError, LeakageError, MissingArtifactError, NonFiniteError
 from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.expression.targets import to_target
+from gr2st_core.graphs import functional
 from gr2st_core.models.gr2st import predictor as predictor_module
 from gr2st_core.models.gr2st.fitted import functional_edges
 from gr2st_core.models.gr2st.predictor import Gr2stPredictor
@@ -258,6 +260,13 @@ def test_functional_edges_link_known_spots_within_the_degree_limit(fitted, typed
     assert loops.sum() == section.image.n_spots
     assert edges["weight"][~loops].between(fitted.settings.graph.min_threshold, 1).all()
     assert edges.groupby("spot_id").size().max() <= fitted.settings.graph.max_degree + 1
+
+
+def test_functional_edges_are_the_same_drawn_block_by_block(fitted, typed_section, monkeypatch):
+    section = typed_section("A1")
+    whole = functional_edges(fitted, section)
+    monkeypatch.setattr(functional, "_BLOCK", 10 * section.image.n_spots)
+    pd.testing.assert_frame_equal(functional_edges(fitted, section), whole, rtol=1e-5)
 
 
 FIT_AND_PRINT_DIGEST = """
