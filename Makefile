@@ -41,6 +41,7 @@ real: setup $(DAGSTER_HOME)/dagster.yaml ## full scoreboards on the real section
 bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/definitions_load.py
 	$(BIN)/python benchmarks/train_step.py r1
+	$(BIN)/python benchmarks/encode.py
 
 fmt: setup ## format and fix
 	$(BIN)/ruff format .

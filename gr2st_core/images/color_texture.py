@@ -125,7 +125,7 @@ def _bands(stack: Planes) -> list[Planes]:
     bands = []
     for _ in range(_LEVELS):
         corners = [stack[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
-        stack = (corners[0] + corners[1] + corners[2] + corners[3]) / 4
+        stack = (corners[0] + corners[1] + corners[2] + corners[3]) / np.float32(4)
         energy = [((corner - stack) ** 2).mean(axis=(1, 2)) for corner in corners]
         bands.append(np.sqrt(np.mean(energy, axis=0)))
     return bands
@@ -155,4 +155,5 @@ def _contrast(side: int) -> NDArray[np.float64]:
     """Weights of the pixels whose sum is the mean of the centre less that of the rim."""
     offset = np.arange(side) - (side - 1) / 2
     centre = (offset[:, None] ** 2 + offset**2 <= (side * 50 / 154) ** 2).ravel()
-    return np.where(centre, 1 / centre.sum(), -1 / (~centre).sum())
+    weights: NDArray[np.float64] = np.where(centre, 1 / centre.sum(), -1 / (~centre).sum())
+    return weights
