@@ -44,6 +44,7 @@ bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/published_loo.py
 	$(BIN)/python benchmarks/retrieval.py
 	$(BIN)/python benchmarks/functional_graph.py
+	$(BIN)/python benchmarks/encode.py
 
 fmt: setup ## format and fix
 	$(BIN)/ruff format .

@@ -17,7 +17,17 @@ from gr2st_assets.project import dagster_home, lake_root, open_instance
 from gr2st_assets.publish import is_local
 from gr2st_assets.readers import catalog_path
 
-PACKAGES = ("dagster", "duckdb", "torch", "torchvision", "timm", "torch-geometric", "scanpy", "great-expectations")
+PACKAGES = (
+    "dagster",
+    "duckdb",
+    "torch",
+    "torchvision",
+    "timm",
+    "openvino",
+    "torch-geometric",
+    "scanpy",
+    "great-expectations",
+)
 LEFTOVER_AGE_S = 24 * 3600
 
 

@@ -14,7 +14,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version, imports, reached
-from gr2st_assets.work import TRAINING, FoldWork
+from gr2st_assets.work import DECODED, TRAINING, FoldWork
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def _inner_question(work: FoldWork) -> str:
 
 
 def sweep_finished(root: Path) -> None:
-    """Remove checkpoints that no process is using: what they were kept for is done."""
+    """Remove checkpoints and decoded images that no process is busy with: what they were kept for is done."""
     from filelock import FileLock, Timeout
 
-    for lock in sorted((root / TRAINING).glob("*.lock")):
+    for lock in sorted(lock for name in (TRAINING, DECODED) for lock in (root / name).glob("*.lock")):
         with suppress(Timeout), FileLock(lock, blocking=False):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
 

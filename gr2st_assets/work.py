@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gr2st_assets import register
-from gr2st_assets.fingerprint import fingerprint
+from gr2st_assets.fingerprint import code_version, fingerprint
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import home
 from gr2st_assets.records import Slot
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gr2st_core.cohorts.records import RawSection, SectionEntry
+    from gr2st_core.images.slides import Slide
     from gr2st_core.settings import Settings
     from gr2st_core.training.folds import Fold
 
 Progress = Callable[[str, int, int], None]
 TRAINING = ".training"
+DECODED = ".decoded"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class SectionWork:
     def entry(self) -> "SectionEntry":
         """The section's files."""
         return register.load(self.lake, self.key.cohort).entry(self.key)
+
+    def slide(self, path: Path) -> "Slide":
+        """Open the section's image; whichever asset needs its pixels first decodes it for all."""
+        from gr2st_core.images.decoded import DecodedImages
+        from gr2st_core.images.slides import open_slide
+
+        kept = DecodedImages(home() / DECODED, code_version("gr2st_core.images.slides"))
+        return open_slide(path, max_megapixels=self.settings.images.max_megapixels, section=str(self.key), kept=kept)
 
     def raw(self) -> "RawSection":
         """The section as its cohort's reader reads it."""

@@ -37,7 +37,6 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
         from gr2st_core.images.encode import encode_section
         from gr2st_core.images.encoders import encoder_spec
         from gr2st_core.images.patches import patch_facts
-        from gr2st_core.images.slides import open_slide
 
         spec, slide_facts = encoder_spec(encoder), work.rows("raw/slides").iloc[0]
         spots = work.rows("raw/spots")
@@ -45,7 +44,7 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
         if path is None:
             features, spots, findings = np.zeros((0, spec.width), np.float32), spots.iloc[:0], []
         else:
-            slide = open_slide(path, max_megapixels=options.max_megapixels, section=str(work.key))
+            slide = work.slide(path)
             centres = spots[["pixel_x", "pixel_y"]].to_numpy()
             features = encode_section(
                 slide, centres, um_per_px, spec, stain=options.stain, batch_size=options.batch_size,

@@ -39,14 +39,14 @@ def slides(work: SectionWork) -> Product:
     """Each section's H&E image, validated: size, resolution, tissue mask, thumbnail. NULL facts where it has none."""
     import pandas as pd
 
-    from gr2st_core.images.slides import open_slide, png_bytes, tissue_mask
+    from gr2st_core.images.slides import png_bytes, tissue_mask
 
     raw = work.raw()
     facts = {"um_per_px": raw.um_per_px, "pitch_px": raw.pitch_px, "pitch_um": raw.pitch_um}
     row = {**work.columns, "patient_id": raw.patient_id, **facts}
     if raw.image_path is None:
         return Product(pd.DataFrame([{**row, **dict.fromkeys(_IMAGE_FACTS)}]), {"has_image": 0})
-    slide = open_slide(raw.image_path, max_megapixels=work.settings.images.max_megapixels, section=str(work.key))
+    slide = work.slide(raw.image_path)
     thumbnail = slide.thumbnail(THUMBNAIL_PX)
     mask = tissue_mask(thumbnail)
     scale = slide.size_px[0] / thumbnail.shape[1]

@@ -8,6 +8,9 @@ Johnston (Anal Quant Cytol Histol 23, 2001) do, with their haematoxylin and eosi
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,9 +43,13 @@ the standard deviation of detail between 2**(N-1) and 2**N pixels; the centre is
 
 _STAINS = np.array([[0.650, 0.704, 0.286], [0.072, 0.990, 0.105], [0.268, 0.570, 0.776]])
 _UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True)).astype(np.float32)
+_DENSITY = -np.log10(np.maximum(np.arange(256, dtype=np.float32), 1) / 255)
+"""Optical density of each of the 256 values."""
+_QUANTILES = (0.1, 0.5, 0.9)
 _TINY = 1e-6
 
 Planes = NDArray[np.float32]
+_Plane = NDArray[Any]
 
 
 def encode_color_texture(patches: Pixels) -> NDArray[np.float32]:
@@ -61,7 +68,8 @@ def _describe(patch: Pixels) -> NDArray[np.float32]:
     haematoxylin, brightness = planes["haematoxylin"], stack[:3].mean(axis=0)
     white = (brightness > _WHITE).astype(np.float32)
     columns: list[Planes] = [
-        *_distribution(stack),
+        *_moments(stack),
+        *_quantiles(patch, stack[3:5]),
         _skewness(textured),
         *_bands(textured),
         *_gradients(textured),
@@ -75,32 +83,51 @@ def _describe(patch: Pixels) -> NDArray[np.float32]:
 
 def _planes(patch: Pixels) -> Planes:
     rgb = patch.transpose(2, 0, 1).astype(np.float32) / 255
-    density = -np.log10(np.maximum(patch.reshape(-1, 3).astype(np.float32), 1.0) / 255)
-    stains = (density @ _UNMIX[:, :2]).T.reshape(2, *patch.shape[:2])
-    return np.concatenate([rgb, stains, np.ptp(rgb, axis=0)[None]])
+    stains = (_DENSITY[patch.reshape(-1, 3)] @ _UNMIX[:, :2]).T.reshape(2, *patch.shape[:2])
+    return np.concatenate([rgb, stains, _chroma(*rgb)[None]])
 
 
-def _distribution(stack: Planes) -> list[Planes]:
+def _chroma(red: _Plane, green: _Plane, blue: _Plane) -> _Plane:
+    # np.ptp along so short an axis is slow.
+    return np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+
+
+def _moments(stack: Planes) -> list[Planes]:
     flat = stack.reshape(len(stack), -1)
-    percentiles = np.percentile(flat, (10, 50, 90), axis=1).astype(np.float32)
-    return [flat.mean(axis=1), flat.std(axis=1), *percentiles]
+    return [flat.mean(axis=1), flat.std(axis=1)]
+
+
+def _quantiles(patch: Pixels, stains: Planes) -> list[Planes]:
+    # Colours and chroma have 256 values, which sort many times faster than floating point numbers.
+    colours = patch.reshape(-1, 3).T.copy()
+    levels = np.sort(np.concatenate([colours, _chroma(*colours)[None]]), axis=1, kind="stable")
+    densities = np.sort(stains.reshape(2, -1), axis=1)
+    quantiles = []
+    for quantile in _QUANTILES:
+        below, share = divmod(quantile * (levels.shape[1] - 1), 1)
+        ends = slice(int(below), int(below) + 2)
+        red, green, blue, chroma_end = levels[:, ends].astype(np.float32) / 255
+        low, high = np.stack([red, green, blue, *densities[:, ends], chroma_end]).T
+        quantiles.append(low + (high - low) * np.float32(share))
+    return quantiles
 
 
 def _skewness(stack: Planes) -> Planes:
     flat = stack.reshape(len(stack), -1)
     centred = flat - flat.mean(axis=1, keepdims=True)
     spread = centred.std(axis=1)
-    third: Planes = np.where(spread > _TINY, (centred**3).mean(axis=1) / np.maximum(spread, _TINY) ** 3, 0)
+    cubes = centred * centred * centred  # many times faster than a power
+    third: Planes = np.where(spread > _TINY, cubes.mean(axis=1) / np.maximum(spread, _TINY) ** 3, 0)
     return third
 
 
 def _bands(stack: Planes) -> list[Planes]:
     bands = []
     for _ in range(_LEVELS):
-        blocks = stack.reshape(len(stack), stack.shape[1] // 2, 2, stack.shape[2] // 2, 2)
-        stack = blocks.mean(axis=(2, 4))
-        detail = blocks - stack[:, :, None, :, None]
-        bands.append(np.sqrt((detail**2).mean(axis=(1, 2, 3, 4))))
+        corners = [stack[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+        stack = (corners[0] + corners[1] + corners[2] + corners[3]) / np.float32(4)
+        energy = [((corner - stack) ** 2).mean(axis=(1, 2)) for corner in corners]
+        bands.append(np.sqrt(np.mean(energy, axis=0)))
     return bands
 
 
@@ -118,13 +145,15 @@ def _correlation(a: Planes, b: Planes) -> float:
 
 
 def _centre_minus_rim(stack: Planes) -> Planes:
-    centre = _disc(stack.shape[1])
-    inside, outside = (stack[:, area].mean(axis=1, dtype=np.float64) for area in (centre, ~centre))
-    difference: Planes = (inside - outside).astype(np.float32)
+    flat = stack.reshape(len(stack), -1).astype(np.float64)
+    difference: Planes = (flat @ _contrast(stack.shape[1])).astype(np.float32)
     return difference
 
 
-def _disc(side: int) -> NDArray[np.bool_]:
+@cache
+def _contrast(side: int) -> NDArray[np.float64]:
+    """Weights of the pixels whose sum is the mean of the centre less that of the rim."""
     offset = np.arange(side) - (side - 1) / 2
-    disc: NDArray[np.bool_] = offset[:, None] ** 2 + offset**2 <= (side * 50 / 154) ** 2
-    return disc
+    centre = (offset[:, None] ** 2 + offset**2 <= (side * 50 / 154) ** 2).ravel()
+    weights: NDArray[np.float64] = np.where(centre, 1 / centre.sum(), -1 / (~centre).sum())
+    return weights

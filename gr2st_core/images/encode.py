@@ -7,6 +7,7 @@ coloured or described (``patches``, ``stain``, ``encoders``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from gr2st_core.errors import ModelError, NonFiniteError
 from gr2st_core.images.patches import cut_patches
 from gr2st_core.images.slides import Slide, require_on_image
-from gr2st_core.images.spec import EncoderSpec
+from gr2st_core.images.spec import Encode, EncoderSpec
 from gr2st_core.images.stain import Stain, stain_map
 from gr2st_core.types import FloatArray
 
@@ -69,7 +70,7 @@ def encode_section(
     rows = np.array([f"row {row}" for row in range(len(pixel_xy))])
     require_on_image(pixel_xy, slide.size_px, rows, slide.section)
     recolour = stain_map(stain, slide)
-    encode = spec.build(device)
+    encode = _built(spec.build, device)
     label = spec.name if slide.section is None else f"{slide.section} {spec.name}"
     features = np.empty((len(pixel_xy), spec.width), dtype=np.float32)
     done = 0
@@ -88,6 +89,12 @@ def encode_section(
         done += len(block)
         progress(label, done, len(features))
     return features
+
+
+@lru_cache(maxsize=1)
+def _built(build: Callable[[str | None], Encode], device: str | None) -> Encode:
+    # Sections of a cohort are encoded in turn by one encoder: it is loaded for the first of them.
+    return build(device)
 
 
 def _require_valid(block: NDArray[np.float32], spec: EncoderSpec, section: str | None) -> None:

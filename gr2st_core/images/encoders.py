@@ -31,9 +31,9 @@ def _build_lite0(device: str | None) -> Encode:
 
 
 def _build_lite0_rot(device: str | None) -> Encode:
-    from gr2st_core.images.efficientnet import build_lite0
+    from gr2st_core.images.efficientnet import RotationMean
 
-    return build_lite0(_LITE0_SHA256, _HALF, _HALF, device, rotations=True)
+    return RotationMean(_build_lite0(device))
 
 
 def _build_color_texture(device: str | None) -> Encode:  # noqa: ARG001 - every encoder is built for a device

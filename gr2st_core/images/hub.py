@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SPAN_UM = 112.0
 """What 224 px show at 0.5 um per px (20x), on which pathology models are trained."""
 
+_INPUT_PX = 224
 _SOURCES = ("timm:", "hf-hub:", "local-dir:")
 _WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -107,7 +108,7 @@ def known_hub_encoder(name: str, copy: Path | None = None) -> EncoderSpec:
     weights = None if copy is None else _weights_in(copy)
 
     def build(device: str | None) -> Encode:
-        from gr2st_core.images.networks import NetworkEncoder
+        from gr2st_core.images.networks import network_encoder
         from gr2st_core.images.timm_network import fetch_weights, load_network
 
         if model.architecture is not None:
@@ -116,11 +117,11 @@ def known_hub_encoder(name: str, copy: Path | None = None) -> EncoderSpec:
         else:
             model_id = f"hf-hub:{model.repository}" if copy is None else f"local-dir:{copy}"
             network = load_network(model_id, pool=model.pool, weights=weights, options=model.options)
-        return NetworkEncoder(network, model.mean, model.std, device=device, half=True)
+        return network_encoder(network, model.mean, model.std, input_px=_INPUT_PX, device=device, half=True)
 
     return EncoderSpec(
         name=name,
-        input_px=224,
+        input_px=_INPUT_PX,
         span_um=SPAN_UM,
         mean=model.mean,
         std=model.std,
@@ -169,11 +170,12 @@ def hub_encoder(
     described = describe(model_id, pool)
 
     def build(device: str | None) -> Encode:
-        from gr2st_core.images.networks import NetworkEncoder
+        from gr2st_core.images.networks import network_encoder
         from gr2st_core.images.timm_network import load_network
 
         network = load_network(model_id, pool=pool, weights=weights)
-        return NetworkEncoder(network, described.mean, described.std, device=device, half=True)
+        mean, std, side = described.mean, described.std, described.input_px
+        return network_encoder(network, mean, std, input_px=side, device=device, half=True)
 
     source = f"{model_id} pool={pool}" if weights is None else f"{model_id} pool={pool} weights={weights.name}"
     return EncoderSpec(

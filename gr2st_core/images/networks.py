@@ -1,7 +1,8 @@
 """Running a frozen network over patches: device, precision, memory.
 
-Belongs here: everything between uint8 patches and a network's output. Does not belong here: which network, and
-where its weights come from (``efficientnet``, ``hub``).
+Belongs here: the choice between GPU and CPU, and on a GPU everything between uint8 patches and a network's output.
+Does not belong here: the CPU (``compiled``); which network, and where its weights come from (``efficientnet``,
+``hub``).
 """
 
 from __future__ import annotations
@@ -14,14 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from gr2st_core.errors import ModelError
+from gr2st_core.images.compiled import CompiledEncoder
 from gr2st_core.images.slides import Pixels
-from gr2st_core.images.spec import Rgb
-
-CPU_PIECE = 16
-"""Patches in one pass on a CPU: their activations still fit its cache, larger passes are slower.
-
-Every pass has this size, filled up with black patches, since the arithmetic of a convolution depends on it: so a
-patch's features are the same bytes whatever it is encoded with."""
+from gr2st_core.images.spec import Encode, Rgb
 
 
 def pick_device(requested: str | None = None) -> torch.device:
@@ -36,8 +32,18 @@ def pick_device(requested: str | None = None) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def network_encoder(
+    network: nn.Module, mean: Rgb, std: Rgb, *, input_px: int, device: str | None = None, half: bool
+) -> Encode:
+    """Encoder of a network on a device, compiled if that is a CPU; parameters as of ``NetworkEncoder``."""
+    chosen = pick_device(device)
+    if chosen.type == "cpu":
+        return CompiledEncoder(network, mean, std, input_px)
+    return NetworkEncoder(network, mean, std, device=chosen, half=half)
+
+
 class NetworkEncoder:
-    """A network as a function from patches to features.
+    """A network as a function from patches to features, as PyTorch runs it.
 
     Parameters
     ----------
@@ -45,20 +51,18 @@ class NetworkEncoder:
         From normalised float RGB ``(n, 3, size, size)`` to ``(n, width)``.
     mean, std
         Normalisation of RGB on the 0-1 scale.
-    device
-        Where to run, None for the best there is.
     half
         Compute in 16 bits on a GPU: right for large transformers, which are trained so. Without it a GPU
         agrees with the CPU to 1e-3. A CPU always computes in 32 bits.
     """
 
-    def __init__(self, network: nn.Module, mean: Rgb, std: Rgb, *, device: str | None = None, half: bool) -> None:
-        self.device = pick_device(device)
+    def __init__(self, network: nn.Module, mean: Rgb, std: Rgb, *, device: torch.device, half: bool) -> None:
+        self.device = device
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
         self.mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1) * 255
         self.std = torch.tensor(std, device=self.device).view(1, 3, 1, 1) * 255
         self.half = half and self.device.type == "cuda"
-        self.piece = CPU_PIECE if self.device.type == "cpu" else None
+        self.piece: int | None = None
 
     def __call__(self, patches: Pixels) -> NDArray[np.float32]:
         """Encode patches in passes that fit the memory; a pass that does not is halved, and stays so.
@@ -83,13 +87,11 @@ class NetworkEncoder:
         return np.concatenate(done)
 
     def _forward(self, patches: Pixels) -> NDArray[np.float32]:
-        n_missing = max((self.piece or 0) - len(patches), 0)
-        filled = np.pad(patches, ((0, n_missing), (0, 0), (0, 0), (0, 0))) if n_missing else patches
         with torch.inference_mode(), self._precision():
-            images = torch.from_numpy(filled).to(self.device).permute(0, 3, 1, 2)
+            images = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2)
             normalised = (images.float() - self.mean) / self.std
             features = self.network(normalised.contiguous(memory_format=torch.channels_last))
-        numbers: NDArray[np.float32] = features[: len(patches)].float().cpu().numpy()
+        numbers: NDArray[np.float32] = features.float().cpu().numpy()
         return numbers
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:

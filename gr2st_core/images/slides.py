@@ -24,6 +24,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
 from gr2st_core.errors import ImageError
+from gr2st_core.images.decoded import DecodedImages
 from gr2st_core.types import BoolArray, FloatArray, StrArray
 
 Pixels = NDArray[np.uint8]
@@ -52,12 +53,15 @@ class Slide:
         The whole file: what is hashed is what is decoded.
     path, section
         For error messages.
+    kept
+        Where decoded pixels are looked for, and kept; None keeps them in memory alone.
     """
 
-    def __init__(self, data: bytes, path: Path, section: str | None = None) -> None:
+    def __init__(self, data: bytes, path: Path, section: str | None = None, kept: DecodedImages | None = None) -> None:
         self.path = path
         self.section = section
         self._data = data
+        self._kept = kept
 
     @cached_property
     def sha256(self) -> str:
@@ -83,31 +87,30 @@ class Slide:
 
     @cached_property
     def _pixels(self) -> Pixels:
-        pixels = self._decode(self._open())
+        pixels = self._decode() if self._kept is None else self._kept.pixels(self.sha256, self._decode)
         pixels.setflags(write=False)
         return pixels
 
     def thumbnail(self, max_px: int) -> Pixels:
         """Antialiased copy whose longer side is ``max_px`` at most, uint8 ``(height, width, 3)``.
 
-        Always made from the file, never from decoded pixels, so the same file gives the same bytes. JPEG files are
-        decoded at reduced scale.
+        Always made from the decoded pixels, never from a JPEG decoded at reduced scale, so the image is decoded once.
 
         Raises
         ------
         ImageError
             Truncated or damaged.
         """
-        return self._decode(self._open(), max_px)
+        image = Image.fromarray(self.pixels())
+        image.thumbnail((max_px, max_px), Image.Resampling.BICUBIC)
+        return np.array(image)
 
     def _open(self) -> ImageFile.ImageFile:
         return _read_header(io.BytesIO(self._data), self.path, self.section)
 
-    def _decode(self, image: Image.Image, max_px: int | None = None) -> Pixels:
+    def _decode(self) -> Pixels:
         try:
-            if max_px is not None:
-                image.thumbnail((max_px, max_px), Image.Resampling.BICUBIC)
-            return np.array(_on_white(image))
+            return np.array(_on_white(self._open()))
         except (OSError, SyntaxError, ValueError) as error:
             raise ImageError(
                 "the image is truncated or damaged",
@@ -118,7 +121,9 @@ class Slide:
             ) from error
 
 
-def open_slide(path: Path, *, max_megapixels: int, section: str | None = None) -> Slide:
+def open_slide(
+    path: Path, *, max_megapixels: int, section: str | None = None, kept: DecodedImages | None = None
+) -> Slide:
     """Open a JPEG, PNG or TIFF image; its size is judged from the header, before anything is decoded.
 
     A missing end marker is noticed here, other damage when the pixels or a thumbnail are asked for.
@@ -129,6 +134,8 @@ def open_slide(path: Path, *, max_megapixels: int, section: str | None = None) -
         Larger images are refused.
     section
         For error messages.
+    kept
+        Where decoded pixels are looked for, and kept for others.
 
     Raises
     ------
@@ -153,7 +160,7 @@ def open_slide(path: Path, *, max_megapixels: int, section: str | None = None) -
             found=f"{len(data)} bytes",
             hint="fetch the file again",
         )
-    return Slide(data, path, section)
+    return Slide(data, path, section, kept)
 
 
 def _read_header(file: IO[bytes], path: Path, section: str | None) -> ImageFile.ImageFile:

@@ -12,7 +12,7 @@ from gr2st_core.errors import CheckpointError, MissingArtifactError
 from gr2st_core.images import efficientnet
 from gr2st_core.images.efficientnet import MultiStage, folded, load_lite0, timm_names
 from gr2st_core.images.encoders import encoder_spec
-from gr2st_core.images.networks import NetworkEncoder
+from gr2st_core.images.networks import network_encoder
 
 SPEC = encoder_spec("efficientnet_lite0")
 GOLDEN = {
@@ -116,14 +116,16 @@ def test_symmetric_padding_would_be_noticed(weights, encode):
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = 1e-3
-    wrong = NetworkEncoder(MultiStage(network), SPEC.mean, SPEC.std, device="cpu", half=False)
+    wrong = network_encoder(MultiStage(network), SPEC.mean, SPEC.std, input_px=224, device="cpu", half=False)
     difference = wrong(generated_patch()[None])[0] - encode(generated_patch()[None])[0]
     assert np.abs(difference)[list(GOLDEN)].max() > 0.01
 
 
 def test_imagenet_normalisation_would_be_noticed(encode):
     network = MultiStage(load_lite0(SPEC.sha256))
-    wrong = NetworkEncoder(network, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), device="cpu", half=False)
+    wrong = network_encoder(
+        network, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), input_px=224, device="cpu", half=False
+    )
     difference = wrong(generated_patch()[None])[0] - encode(generated_patch()[None])[0]
     assert np.abs(difference)[list(GOLDEN)].max() > 0.01
 

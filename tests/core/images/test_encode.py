@@ -72,6 +72,14 @@ def test_a_spot_off_the_image_is_refused_before_anything_is_encoded(slide, xy):
     assert caught.value.context["found"] == ["row 11"]
 
 
+def test_an_encoder_is_loaded_once_for_all_sections(slide, xy):
+    loaded = []
+    spec = replace(SPEC, build=lambda device: (loaded.append(device), SPEC.build(device))[1])
+    for _ in range(3):
+        encode_section(slide, xy, 2.0, spec, **SETTINGS)
+    assert loaded == ["cpu"]
+
+
 def test_a_width_other_than_declared_is_refused(slide, xy):
     with pytest.raises(ModelError, match="another width") as caught:
         encode_section(slide, xy, 2.0, returning(np.zeros(63, dtype=np.float32)), **SETTINGS)

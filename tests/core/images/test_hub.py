@@ -168,17 +168,19 @@ def test_known_models_are_described_without_a_network():
 
 
 @pytest.mark.parametrize("name", sorted(HUB_MODELS))
-def test_a_known_model_uses_a_copy_of_its_repository(tmp_path, monkeypatch, name, patches):
-    tiny = timm.create_model("test_vit", pretrained=False, init_values=1e-5)
+def test_a_known_model_uses_a_copy_of_its_repository(tmp_path, monkeypatch, name):
+    options = {"init_values": 1e-5, "img_size": 224}
+    tiny = timm.create_model("test_vit", pretrained=False, **options)
     (tmp_path / "config.json").write_text(
         json.dumps({"architecture": "test_vit", "pretrained_cfg": dict(tiny.pretrained_cfg)})
     )
     stored(tiny, tmp_path / "model.safetensors")
     architecture = HUB_MODELS[name].architecture and TINY
-    shrunk = {"options": {"init_values": 1e-5}, "architecture": architecture}
+    shrunk = {"options": options, "architecture": architecture}
     monkeypatch.setitem(hub.HUB_MODELS, name, type(HUB_MODELS[name])(**fields(HUB_MODELS[name]) | shrunk))
     spec = encoder_spec(name, copy=tmp_path)
     assert len(spec.sha256) == 64
+    patches = np.zeros((3, 224, 224, 3), dtype=np.uint8)
     assert spec.build("cpu")(patches).shape == (3, 128 if HUB_MODELS[name].pool == "token_and_mean" else 64)
 
 
