@@ -15,6 +15,7 @@ from gr2st_core.cells.classes import CLASSES, dominant_class
 from gr2st_core.expression.targets import to_target
 from gr2st_core.graphs.spatial import neighbour_mask, neighbour_mean, radius_edges
 from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.settings import Gr2stSettings
 from gr2st_core.types import CellTypes, FloatArray, ImageSection, Panel, Target, TrainSection
 
 
@@ -73,15 +74,18 @@ def as_query(section: ImageSection, scaler: FeatureScaler, radius: float, device
 
 
 def as_reference(
-    section: TrainSection, panel: Panel, target: Target, *, n_positions: int, radius: float, device: torch.device
+    section: TrainSection, panel: Panel, target: Target, *, settings: Gr2stSettings, device: torch.device
 ) -> Reference:
-    """Tensors of a training section's expression, place and cell types; without cell types all are unknown."""
+    """Tensors of a training section's expression, place and cell types; without cell types all are unknown.
+
+    ``settings`` say how far neighbours are, how many rows a position table has, and whether cell types are read.
+    """
     n_spots = section.image.n_spots
-    classes, proportions = _cell_classes(section.cell_types, n_spots)
-    edges = radius_edges(section.image.pitch_xy, radius)
+    classes, proportions = _cell_classes(section.cell_types if settings.cell_types else None, n_spots)
+    edges = radius_edges(section.image.pitch_xy, settings.graph.radius_pitches)
     return Reference(
         expression=torch.from_numpy(to_target(section.counts, panel, target)).to(device),
-        positions=fit_in_table(section.image.pitch_xy, n_positions).to(device),
+        positions=fit_in_table(section.image.pitch_xy, settings.n_positions).to(device),
         classes=classes.to(device),
         proportions=proportions.to(device),
         spatial_mask=neighbour_mask(edges, n_spots).to(device),

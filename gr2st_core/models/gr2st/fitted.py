@@ -15,8 +15,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from gr2st_core.errors import SettingsError
 from gr2st_core.graphs.functional import edge_table
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
+from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.network import Gr2stNetwork
 from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
@@ -35,6 +37,8 @@ class FittedGr2st:
         In evaluation mode; matrices hold float16 values, so that storing them changes nothing.
     scaler, bank
         Of the training spots.
+    mix
+        Share of retrieval and number of neighbours, chosen inside training.
     settings, panel, target
         What it was trained with.
     config
@@ -46,6 +50,7 @@ class FittedGr2st:
     network: Gr2stNetwork
     scaler: FeatureScaler
     bank: ReferenceBank
+    mix: Mix
     settings: Gr2stSettings
     panel: Panel
     target: Target
@@ -73,13 +78,15 @@ class FittedGr2st:
         require_image_sections([section])
         self.bank.refuse([section.key])
         query = as_query(section, self.scaler, self.settings.graph.radius_pitches, self.device)
-        retrieval, regression = predict_parts(self.network, self.bank, query, self.settings)
-        weight = self.settings.retrieval_weight
+        regression, (retrieval,) = predict_parts(
+            self.network, self.bank, query, (self.mix.top_k,), self.settings.retrieval_temperature
+        )
+        weight = self.mix.weight
         return Prediction(
             key=section.key,
             spot_ids=section.spot_ids,
             genes=self.panel.genes,
-            values=weight * retrieval + (1 - weight) * regression,
+            values=self.mix.of(regression, retrieval),
             components={"retrieval": retrieval, "regression": regression},
             weight=weight,
         )
@@ -90,13 +97,13 @@ class FittedGr2st:
 
 
 def predict_parts(
-    network: Gr2stNetwork, bank: ReferenceBank, query: Query, settings: Gr2stSettings
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute retrieval and regression of a section, each float32 ``(n_spots, n_genes)`` in target units."""
+    network: Gr2stNetwork, bank: ReferenceBank, query: Query, top_ks: Sequence[int], temperature: float
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """Compute regression, and retrieval for each number of neighbours; float32 ``(n_spots, n_genes)``, target units."""
     with torch.no_grad():
         embedded, regression, _ = network.regress(query)
-    found = bank.search(embedded, top_k=settings.top_k, temperature=settings.retrieval_temperature)
-    return found.expression, regression.cpu().numpy()
+    found = bank.search_each(embedded, top_ks=top_ks, temperature=temperature)
+    return regression.cpu().numpy(), [neighbours.expression for neighbours in found]
 
 
 def build_bank(
@@ -140,15 +147,15 @@ def functional_edges(fitted: FittedGr2st, section: TrainSection) -> pd.DataFrame
     Returns
     -------
     ``spot_id`` (receiver), ``neighbour_id`` (sender), ``weight`` in 0..1; sorted by the section's spot order.
+
+    Raises
+    ------
+    SettingsError
+        The model was trained without that graph.
     """
-    reference = as_reference(
-        section,
-        fitted.panel,
-        fitted.target,
-        n_positions=fitted.settings.n_positions,
-        radius=fitted.settings.graph.radius_pitches,
-        device=fitted.device,
-    )
+    if not fitted.settings.functional_graph:
+        raise SettingsError("a model without a functional graph has no edges", field="functional_graph")
+    reference = as_reference(section, fitted.panel, fitted.target, settings=fitted.settings, device=fitted.device)
     tower = fitted.network.spot
     with torch.no_grad():
         spots = tower.describe(reference.expression, reference.positions, reference.classes)

@@ -79,6 +79,9 @@ def build_network(settings: Gr2stSettings, *, d_features: int, offsets: Tensor) 
             min_threshold=graph.min_threshold,
             kappa=graph.kappa,
             max_degree=graph.max_degree,
+            similarity_temperature=settings.similarity_temperature,
+            by_function=settings.functional_graph,
+            by_place=settings.spatial_graph,
         ),
         head=BranchedHead(d_embedding=width, n_branches=len(CLASSES), offsets=offsets, dropout=dropout),
     )

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.models.linear import fit_projection, stack_training
-from gr2st_core.predictor import stack_features
+from gr2st_core.models.blocks import Block, stack_blocks
+from gr2st_core.models.linear import fit_projection
 from gr2st_core.types import ImageSection, TrainSection
 
 
@@ -24,8 +24,8 @@ class FeatureScaler:
 
     Attributes
     ----------
-    names
-        Encoders, concatenated in this order.
+    blocks
+        Concatenated in this order.
     mean, spread
         Of the training spots, float32 ``(d_raw,)``; a constant feature has spread 1.
     components
@@ -33,24 +33,24 @@ class FeatureScaler:
         the standardised features.
     """
 
-    names: tuple[str, ...]
+    blocks: tuple[Block, ...]
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
     components: NDArray[np.float16] | None = None
 
     @classmethod
-    def fit(cls, sections: Sequence[TrainSection], names: tuple[str, ...], max_pcs: int) -> FeatureScaler:
+    def fit(cls, sections: Sequence[TrainSection], blocks: tuple[Block, ...], max_pcs: int) -> FeatureScaler:
         """Fit on all spots of the training sections; ``max_pcs`` 0 keeps the features as they are."""
-        rows = stack_training(sections, names)
+        rows = np.concatenate([_stack(section.image, blocks) for section in sections])
         mean, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
         spread[spread <= 1e-6 * np.abs(rows).max(axis=0)] = 1.0
-        scaler = cls(names, mean.astype(np.float32), spread.astype(np.float32))
+        scaler = cls(blocks, mean.astype(np.float32), spread.astype(np.float32))
         if not 0 < max_pcs < rows.shape[1]:
             return scaler
         scaled = (rows - scaler.mean) / scaler.spread
         axes = fit_projection(scaled, max_pcs).basis
         axes = axes / np.sqrt((scaled @ axes).var(axis=0).mean())
-        return cls(names, scaler.mean, scaler.spread, axes.astype(np.float16))
+        return cls(blocks, scaler.mean, scaler.spread, axes.astype(np.float16))
 
     @property
     def d_features(self) -> int:
@@ -65,7 +65,7 @@ class FeatureScaler:
         MissingArtifactError
             An encoder's features are absent, or of another width than in training.
         """
-        rows = stack_features(section, self.names)
+        rows = _stack(section, self.blocks)
         if rows.shape[1] != len(self.mean):
             raise MissingArtifactError(
                 "patch features have another width than in training",
@@ -82,6 +82,10 @@ class FeatureScaler:
         return arrays if self.components is None else {**arrays, "components": self.components}
 
     @classmethod
-    def from_arrays(cls, names: tuple[str, ...], arrays: Mapping[str, NDArray[Any]]) -> FeatureScaler:
+    def from_arrays(cls, blocks: tuple[Block, ...], arrays: Mapping[str, NDArray[Any]]) -> FeatureScaler:
         """Restore a stored scaler."""
-        return cls(names, arrays["mean"], arrays["spread"], arrays.get("components"))
+        return cls(blocks, arrays["mean"], arrays["spread"], arrays.get("components"))
+
+
+def _stack(section: ImageSection, blocks: Sequence[Block]) -> NDArray[np.float32]:
+    return stack_blocks(section, blocks)[0].astype(np.float32)

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from gr2st_core.errors import CheckpointError, Gr2stError
+from gr2st_core.models.blocks import Block
 from gr2st_core.models.gr2st.fitted import FittedGr2st
+from gr2st_core.models.gr2st.mixing import Mix, mixes
 from gr2st_core.models.gr2st.network import build_network
 from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
@@ -28,7 +30,7 @@ Arrays = Mapping[str, NDArray[Any]]
 SomeSettings = TypeVar("SomeSettings", bound=BaseModel)
 
 
-def restore(state: ModelState, device: torch.device) -> FittedGr2st:
+def restore(state: ModelState, blocks: tuple[Block, ...], device: torch.device) -> FittedGr2st:
     """Rebuild a trained model; its predictions are those of the model that was stored.
 
     Raises
@@ -38,7 +40,8 @@ def restore(state: ModelState, device: torch.device) -> FittedGr2st:
     """
     settings, panel = read_config(state.config, Gr2stSettings)
     require_finite(state)
-    scaler = read_scaler(part_of(state.weights, "scaler"), tuple(state.config["features"]))
+    scaler = read_scaler(part_of(state.weights, "scaler"), blocks)
+    mix = read_mix(state.config, settings)
     with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
         network = build_network(settings, d_features=scaler.d_features, offsets=torch.empty(len(panel)))
     load_into(network, part_of(state.weights, "network"))
@@ -47,7 +50,9 @@ def restore(state: ModelState, device: torch.device) -> FittedGr2st:
     require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
     require_known(state, network, scaler)
     target = state.config["target"]
-    return FittedGr2st(network.to(device).eval(), scaler, bank, settings, panel, target, state.config, state.history)
+    return FittedGr2st(
+        network.to(device).eval(), scaler, bank, mix, settings, panel, target, state.config, state.history
+    )
 
 
 def require_kind(state: ModelState, method: str, profile: str, features: Sequence[str]) -> None:
@@ -80,7 +85,22 @@ def read_config(config: Mapping[str, Any], kind: type[SomeSettings]) -> tuple[So
     return settings, panel
 
 
-def read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
+def read_mix(config: Mapping[str, Any], settings: Gr2stSettings) -> Mix:
+    """Share of retrieval and number of neighbours of a stored model, which are among its candidates.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    choice = config.get("choice")
+    found = choice if isinstance(choice, Mapping) else {}
+    mix = next((mix for mix in mixes(settings) if mix.as_config() == dict(found)), None)
+    if mix is None:
+        raise CheckpointError("a choice made in training is missing", field="choice", found=choice)
+    return mix
+
+
+def read_scaler(arrays: Arrays, blocks: tuple[Block, ...]) -> FeatureScaler:
     """Scaler of a stored model.
 
     Raises
@@ -94,7 +114,7 @@ def read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
     require_array("scaler.spread", arrays["spread"], np.float32, d_raw)
     if (components := arrays.get("components")) is not None:
         require_array("scaler.components", components, np.float16, (*d_raw, *components.shape[1:2]))
-    return FeatureScaler.from_arrays(names, arrays)
+    return FeatureScaler.from_arrays(blocks, arrays)
 
 
 def load_into(network: nn.Module, arrays: Arrays) -> None:

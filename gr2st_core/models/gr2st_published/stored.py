@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from gr2st_core.models.blocks import blocks_named
 from gr2st_core.models.gr2st.stored import (
     load_into,
     part_of,
@@ -37,7 +38,7 @@ def restore(
     """
     settings, panel = read_config(state.config, kind)
     require_finite(state)
-    scaler = read_scaler(part_of(state.weights, "scaler"), tuple(state.config["features"]))
+    scaler = read_scaler(part_of(state.weights, "scaler"), blocks_named(tuple(state.config["features"])))
     with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
         network = build_network(settings, d_features=scaler.d_features, n_genes=len(panel))
     load_into(network, part_of(state.weights, "network"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gr2st_core.models.blocks import blocks_named
 from gr2st_core.models.gr2st.batch import fit_in_table
 from gr2st_core.models.gr2st.learner import Gr2stLearner, cosine_rate, loss_terms
 from gr2st_core.models.gr2st.network import build_network
@@ -16,7 +17,7 @@ CPU = torch.device("cpu")
 def learner(typed_section, planted_request, tiny):
     sections = [typed_section("A1"), typed_section("B1")]
     return Gr2stLearner(
-        sections, [], planted_request(*sections), features=("tiny",), settings=tiny.settings, device=CPU
+        sections, [], planted_request(*sections), blocks=blocks_named(("tiny",)), settings=tiny.settings, device=CPU
     )
 
 
@@ -69,7 +70,7 @@ def test_bias_norm_and_embedding_parameters_are_not_decayed(learner):
 def test_a_section_without_cell_types_trains_without_a_gate_term(planted_section, planted_request, tiny):
     section = planted_section("A1")
     learner = Gr2stLearner(
-        [section], [], planted_request(section), features=("tiny",), settings=tiny.settings, device=CPU
+        [section], [], planted_request(section), blocks=blocks_named(("tiny",)), settings=tiny.settings, device=CPU
     )
     terms = learner.step(0, 0)
     assert "gate" not in terms

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from gr2st_core.errors import MissingArtifactError
+from gr2st_core.models.blocks import blocks_named
 from gr2st_core.models.gr2st.scaling import FeatureScaler
+
+TINY = blocks_named(("tiny",))
 
 
 def test_training_features_have_mean_zero_and_spread_one(planted_section):
     sections = [planted_section("A1"), planted_section("B1")]
-    scaler = FeatureScaler.fit(sections, ("tiny",), max_pcs=0)
+    scaler = FeatureScaler.fit(sections, TINY, max_pcs=0)
     scaled = np.concatenate([scaler.transform(section.image) for section in sections])
     assert scaler.components is None
     assert np.allclose(scaled.mean(0), 0, atol=1e-5)
@@ -20,7 +23,7 @@ def test_training_features_have_mean_zero_and_spread_one(planted_section):
 
 def test_components_have_mean_variance_one_and_keep_distances(planted_section):
     section = planted_section("A1")
-    scaler = FeatureScaler.fit([section], ("tiny",), max_pcs=9)
+    scaler = FeatureScaler.fit([section], TINY, max_pcs=9)
     scores = scaler.transform(section.image)
     assert scores.shape == (48, scaler.d_features) == (48, 9)
     assert scores.var(0).mean() == pytest.approx(1.0, abs=1e-2)
@@ -32,13 +35,13 @@ def test_a_constant_feature_stays_zero(planted_section):
     flat = section.image.features["tiny"].copy()
     flat[:, 0] = 3.0
     image = dataclasses.replace(section.image, features={"tiny": flat})
-    scaler = FeatureScaler.fit([dataclasses.replace(section, image=image)], ("tiny",), max_pcs=0)
+    scaler = FeatureScaler.fit([dataclasses.replace(section, image=image)], TINY, max_pcs=0)
     assert np.allclose(scaler.transform(image)[:, 0], 0, atol=1e-6)
 
 
 def test_missing_and_narrow_features_are_errors_that_name_the_section(planted_section):
     section = planted_section("A1")
-    scaler = FeatureScaler.fit([section], ("tiny",), max_pcs=0)
+    scaler = FeatureScaler.fit([section], TINY, max_pcs=0)
     narrow = dataclasses.replace(section.image, features={"tiny": section.image.features["tiny"][:, :4]})
     with pytest.raises(MissingArtifactError) as caught:
         scaler.transform(narrow)
