@@ -20,7 +20,8 @@ from gr2st_core.graphs.functional import edge_table
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
 from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.network import Gr2stNetwork
-from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st.scaling import BlockScaler
+from gr2st_core.models.gr2st.units import GeneUnits
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stSettings
@@ -35,8 +36,10 @@ class FittedGr2st:
     ----------
     network
         In evaluation mode; matrices hold float16 values, so that storing them changes nothing.
-    scaler, bank
-        Of the training spots.
+    scaler, units
+        Of features and of genes, both of the training sections.
+    bank
+        Of the training spots; its expression is standardised within their sections.
     mix
         Share of retrieval and number of neighbours, chosen inside training.
     settings, panel, target
@@ -48,7 +51,8 @@ class FittedGr2st:
     """
 
     network: Gr2stNetwork
-    scaler: FeatureScaler
+    scaler: BlockScaler
+    units: GeneUnits
     bank: ReferenceBank
     mix: Mix
     settings: Gr2stSettings
@@ -67,7 +71,8 @@ class FittedGr2st:
 
         Returns
         -------
-        Absolute expression in target units; components ``retrieval`` and ``regression``, mixed by ``weight``.
+        Absolute expression in target units; components ``retrieval`` and ``regression``, mixed by ``weight``. Centre
+        and scale come from training, so that a spot's prediction depends on its patch and its surroundings alone.
 
         Raises
         ------
@@ -77,10 +82,11 @@ class FittedGr2st:
         """
         require_image_sections([section])
         self.bank.refuse([section.key])
-        query = as_query(section, self.scaler, self.settings.graph.radius_pitches, self.device)
+        query = as_query(section, self.scaler.transform(section), self.settings.graph.radius_pitches, self.device)
         regression, (retrieval,) = predict_parts(
             self.network, self.bank, query, (self.mix.top_k,), self.settings.retrieval_temperature
         )
+        regression, retrieval = self.units.absolute(regression), self.units.absolute(retrieval)
         weight = self.mix.weight
         return Prediction(
             key=section.key,
@@ -92,14 +98,15 @@ class FittedGr2st:
         )
 
     def state(self) -> ModelState:
-        """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
-        return ModelState(stored_weights(self.network, self.scaler), self.config, self.bank.to_arrays(), self.history)
+        """Weights (network, scaler, units; matrices float16, vectors float32), bank (float16), config, history."""
+        parts = {"scaler": self.scaler.to_arrays(), "units": self.units.to_arrays()}
+        return ModelState(stored_weights(self.network, parts), self.config, self.bank.to_arrays(), self.history)
 
 
 def predict_parts(
     network: Gr2stNetwork, bank: ReferenceBank, query: Query, top_ks: Sequence[int], temperature: float
 ) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
-    """Compute regression, and retrieval for each number of neighbours; float32 ``(n_spots, n_genes)``, target units."""
+    """Compute regression, and retrieval for each number of neighbours; standardised, ``(n_spots, n_genes)``."""
     with torch.no_grad():
         embedded, regression, _ = network.regress(query)
     found = bank.search_each(embedded, top_ks=top_ks, temperature=temperature)
@@ -127,10 +134,12 @@ def bank_of(
     )
 
 
-def stored_weights(network: torch.nn.Module, scaler: FeatureScaler) -> dict[str, NDArray[Any]]:
-    """Arrays of network and scaler as ``stored.restore`` reads them: matrices float16, vectors float32."""
+def stored_weights(
+    network: torch.nn.Module, parts: Mapping[str, Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of a network (matrices float16, vectors float32) and of other parts, as ``stored.restore`` reads them."""
     own = {f"network.{name}": stored_array(tensor) for name, tensor in network.state_dict().items()}
-    return {**own, **{f"scaler.{name}": array for name, array in scaler.to_arrays().items()}}
+    return {**own, **{f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}}
 
 
 def round_matrices(network: Gr2stNetwork) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gr2st_core.errors import CheckpointError, NonFiniteError
@@ -21,7 +22,8 @@ from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_referen
 from gr2st_core.models.gr2st.fitted import build_bank, predict_parts
 from gr2st_core.models.gr2st.mixing import best_mix
 from gr2st_core.models.gr2st.network import Gr2stNetwork, build_network
-from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st.scaling import BlockScaler
+from gr2st_core.models.gr2st.units import fit_units
 from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import Gr2stSettings
 from gr2st_core.training.loop import SCORE, seeded
@@ -34,7 +36,7 @@ class Gr2stLearner:
     Parameters
     ----------
     train, validation
-        Sections that teach and sections that judge; features and offsets are scaled by the former alone.
+        Sections that teach and sections that judge; features and genes are scaled by the former alone.
     request
         Panel, target and seed.
     blocks
@@ -52,12 +54,20 @@ class Gr2stLearner:
         device: torch.device,
     ) -> None:
         self.settings, self.device, self.sections = settings, device, list(train)
-        self.scaler = FeatureScaler.fit(train, blocks, settings.max_pcs)
-        self.train = [self._pair(section, request) for section in train]
-        self.validation = [self._pair(section, request) for section in validation]
-        offsets = torch.cat([reference.expression for _, reference in self.train]).mean(dim=0).cpu()
+        self.scaler = BlockScaler.fit(train, blocks, settings.max_pcs)
+        self.units, directions = fit_units(
+            train,
+            request.panel,
+            request.target,
+            depth_exponent=settings.depth_exponent,
+            rank=settings.head_rank,
+        )
+        self.train = [self._pair(section, self.scaler.within(section.image), request) for section in train]
+        self.validation = [self._pair(section, self.scaler.transform(section.image), request) for section in validation]
         with seeded(request.seed, "initialisation"):
-            network = build_network(settings, d_features=self.scaler.d_features, offsets=offsets)
+            network = build_network(
+                settings, d_features=self.scaler.d_features, directions=torch.from_numpy(directions)
+            )
         self.network = network.to(device)
         self.optimiser = _optimiser(self.network, settings)
 
@@ -127,8 +137,10 @@ class Gr2stLearner:
             raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
 
-    def _pair(self, section: TrainSection, request: FitRequest) -> tuple[Query, Reference]:
-        query = as_query(section.image, self.scaler, self.settings.graph.radius_pitches, self.device)
+    def _pair(
+        self, section: TrainSection, features: NDArray[np.float32], request: FitRequest
+    ) -> tuple[Query, Reference]:
+        query = as_query(section.image, features, self.settings.graph.radius_pitches, self.device)
         return query, as_reference(section, request.panel, request.target, settings=self.settings, device=self.device)
 
     def _weighted(self, terms: Mapping[str, Tensor]) -> Tensor:
@@ -148,7 +160,7 @@ def loss_terms(network: Gr2stNetwork, query: Query, reference: Reference) -> dic
     keys, entropy = network.embed_reference(reference)
     terms = {
         "contrastive": losses.contrastive(keys, embedded, network.scale),
-        "mse": losses.squared_error(reference.expression, predicted),
+        "mse": losses.squared_error(reference.expression, predicted, reference.weights),
         "attention": entropy,
     }
     gate = losses.gate(logits, reference.proportions)

@@ -72,6 +72,7 @@ class Gr2stPredictor:
         return FittedGr2st(
             network=network,
             scaler=learner.scaler,
+            units=learner.units,
             bank=build_bank(network, [reference for _, reference in learner.train], sections),
             mix=_mixes(inner)[inner.best_epoch - 1],
             settings=self.settings,
@@ -93,6 +94,7 @@ class Gr2stPredictor:
         return FittedGr2st(
             network=network,
             scaler=learner.scaler,
+            units=learner.units,
             bank=build_bank(network, [reference for _, reference in learner.train], split.train),
             mix=_mixes(inner)[inner.best_epoch - 1],
             settings=self.settings,

@@ -84,7 +84,7 @@ class SpotTower(nn.Module):
         Parameters
         ----------
         expression
-            Target units, ``(n_spots, n_genes)``.
+            Standardised within the section, ``(n_spots, n_genes)``.
         positions
             Column and row in the position tables, int64 ``(n_spots, 2)``.
         classes

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from gr2st_core.errors import CheckpointError
-from gr2st_core.models.blocks import blocks_named
-from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.models.gr2st_published.batch import as_batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork, build_network
+from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.training.loop import seeded
 from gr2st_core.types import Panel, TrainSection
@@ -44,7 +43,7 @@ class PublishedLearner:
         device: torch.device,
     ) -> None:
         self.settings = settings
-        self.scaler = FeatureScaler.fit(sections, blocks_named(features), max_pcs=0)
+        self.scaler = FeatureScaler.fit(sections, features)
         self.batches = [as_batch(section, self.scaler, panel, settings, device) for section in sections]
         with seeded(seed, "initialisation"):
             network = build_network(settings, d_features=self.scaler.d_features, n_genes=len(panel))

@@ -351,7 +351,7 @@ def test_stray_arrays_are_refused(fitted, part, name) -> None:
 
 def test_missing_arrays_are_refused(fitted) -> None:
     state = fitted.state()
-    for name in ("training_mean", "low_rank_tcg_counts/gene_mean", "gr2st_ours/scaler.mean"):
+    for name in ("training_mean", "low_rank_tcg_counts/gene_mean", "gr2st_ours/scaler.centre"):
         weights = {key: array for key, array in state.weights.items() if key != name}
         with pytest.raises(CheckpointError):
             real_blend().load(replace(state, weights=weights))

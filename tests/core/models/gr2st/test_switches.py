@@ -35,6 +35,8 @@ def learner_of(typed_section, planted_request, tiny):
 
 def _silent(learner: Gr2stLearner) -> set[str]:
     """Modules no parameter of which learns from the summed loss."""
+    learner.step(0, 0)  # the head starts at zero
+    learner.optimiser.zero_grad()
     sum(loss_terms(learner.network, *learner.train[0]).values()).backward()
     learns: dict[str, bool] = {}
     for name, parameter in learner.network.named_parameters():
