@@ -58,22 +58,35 @@ class Gr2stSettings(_Frozen):
     """The GR2ST network and its training."""
 
     d_embedding: int = Field(256, ge=8)
-    n_heads: int = Field(8, ge=1)
+    n_heads: int = Field(2, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     n_positions: int = Field(64, ge=1, description="rows of each position table")
-    top_k: int = Field(200, ge=1, description="reference spots averaged per query spot")
+    cell_types: bool = Field(True, description="cell classes in the spot tower, the functional graph and the gate loss")
+    functional_graph: bool = Field(True, description="attention between training spots of alike expression")
+    spatial_graph: bool = Field(True, description="attention between training spots that lie close together")
+    similarity_temperature: float = Field(1.0, gt=0, description="divides similarities of the functional graph")
+    top_ks: tuple[PositiveInt, ...] = Field(
+        (50, 100, 200, 400), min_length=1, description="reference spots averaged per query spot, to choose from"
+    )
     retrieval_temperature: float = Field(0.1, gt=0)
-    retrieval_weight: float = Field(0.4, ge=0, le=1, description="share of retrieval in the prediction")
-    epochs: int = Field(40, ge=1, description="most epochs of the inner run; the refit takes the best epoch's number")
+    retrieval_weights: tuple[Share, ...] = Field(
+        (0.4, 0.2, 0.0, 0.6, 0.8, 1.0),
+        min_length=1,
+        description="shares of retrieval in the prediction to choose from, the most cautious first",
+    )
+    epochs: int = Field(20, ge=1, description="most epochs of the inner run; the refit takes the best epoch's number")
     patience: int = Field(8, ge=1, description="epochs without a better inner score before the inner run stops")
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(6e-4, gt=0)
     final_learning_rate: float = Field(3e-5, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
     clip_norm: float = Field(1.0, gt=0)
+    contrastive_weight: float = Field(1.0, ge=0)
     mse_weight: float = Field(50.0, ge=0)
     gate_weight: float = Field(1.0, ge=0)
     attention_weight: float = Field(0.01, ge=0)
-    max_pcs: int = Field(256, ge=0, description="principal components of the training features; 0 = raw features")
+    max_pcs: int = Field(256, ge=1, description="principal components of the training features")
+    head_rank: int = Field(8, ge=1, description="gene directions that the head predicts along")
+    depth_exponent: float = Field(0.5, ge=0, description="power of a spot's depth in its weight in the squared error")
     graph: GraphSettings = GraphSettings()
 
 

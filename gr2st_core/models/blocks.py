@@ -88,6 +88,22 @@ BLOCK_SETS: Mapping[str, tuple[Block, ...]] = MappingProxyType(
 rotations, with colour, texture and the shape of the tissue (accuracy.md 2)."""
 
 
+def blocks_named(features: str | Sequence[str]) -> tuple[Block, ...]:
+    """Blocks of a set by its name, or one block for each of the encoders named."""
+    return BLOCK_SETS[features] if isinstance(features, str) else tuple(Block(name, name) for name in features)
+
+
+def stack_blocks(section: ImageSection, blocks: Sequence[Block]) -> tuple[Floats, tuple[int, ...]]:
+    """Blocks side by side, ``(n_spots, width)``, and the width of each.
+
+    Raises
+    ------
+    MissingArtifactError
+    """
+    computed = [block.of(section) for block in blocks]
+    return np.concatenate(computed, axis=1), tuple(block.shape[1] for block in computed)
+
+
 def encoders_of(blocks: Sequence[Block]) -> tuple[str, ...]:
     """Encoders that the blocks read, each once, in order of appearance."""
     return tuple(dict.fromkeys(block.encoder for block in blocks if block.encoder is not None))

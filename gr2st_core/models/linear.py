@@ -61,12 +61,15 @@ def fit_projection(features: NDArray[np.float32], max_components: int) -> Projec
     mean, spread = x.mean(axis=0), x.std(axis=0)
     varies = spread > 1e-6 * np.abs(x).max(axis=0)
     scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
-    axes = _principal_axes((x - mean) * scale, max_components)
+    axes = principal_axes((x - mean) * scale, max_components)
     return Projection(mean.astype(np.float32), (scale[:, None] * axes).astype(np.float32))
 
 
-def _principal_axes(z: Floats, max_components: int) -> Floats:
-    """Orthonormal columns ``(d, k)``, from the smaller of the two cross products."""
+def principal_axes(z: Floats, max_components: int) -> Floats:
+    """Directions of the largest second moments of rows, orthonormal columns ``(d, k)``, of a fixed sign.
+
+    Computed from the smaller of the two cross products; directions without variance are never among them.
+    """
     is_wide = z.shape[0] < z.shape[1]
     cross = z @ z.T if is_wide else z.T @ z
     last = len(cross) - 1

@@ -73,10 +73,13 @@ class MethodSpec:
         return Needs(features=self.features, cell_types=self.cell_types, counts_only=self.counts_only)
 
 
-def _gr2st(settings: Settings) -> Predictor:
-    from gr2st_core.models.gr2st.predictor import Gr2stPredictor
+def _gr2st(block_set: str, profile: str) -> Callable[[Settings], Predictor]:
+    def build(settings: Settings) -> Predictor:
+        from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 
-    return Gr2stPredictor(M224_M448, settings.gr2st, profile="ours")
+        return Gr2stPredictor(block_set, settings.gr2st, profile)
+
+    return build
 
 
 def _gr2st_r1(settings: Settings) -> Predictor:
@@ -138,7 +141,20 @@ def _same_place(_: Settings) -> Predictor:
 
 _SPECS = (
     MethodSpec(
-        "gr2st", "ours", "GR2ST, repaired: graphs, contrast, retrieval and head", _gr2st, M224_M448, cell_types=True
+        "gr2st",
+        "ours",
+        "GR2ST, repaired: graphs, contrast, retrieval and head, on the patch and its surroundings",
+        _gr2st("tcg", "ours"),
+        ROTATED,
+        cell_types=True,
+    ),
+    MethodSpec(
+        "gr2st",
+        "ours_m224",
+        "the same on the spot's own patch, as r1 and r2 read it",
+        _gr2st("m224", "ours_m224"),
+        M224,
+        cell_types=True,
     ),
     MethodSpec(
         "gr2st",
@@ -180,7 +196,7 @@ _SPECS = (
         "default",
         "low_rank, knn and GR2ST, mixed by weights chosen inside training",
         _blend,
-        tuple(dict.fromkeys((*ROTATED, *M224_M448))),
+        (*ROTATED, *M224),
         cell_types=True,
         counts_only=True,
         components=BLENDED,

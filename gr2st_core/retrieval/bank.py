@@ -6,7 +6,7 @@ are learned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,18 +90,23 @@ class ReferenceBank:
         temperature
             Neighbours weigh as the softmax of cosine / temperature.
         """
+        return self.search_each(queries, top_ks=(top_k,), temperature=temperature)[0]
+
+    def search_each(self, queries: Tensor, *, top_ks: Sequence[int], temperature: float) -> list[Neighbours]:
+        """`search` for several numbers of neighbours, which share one ranking."""
         keys = torch.as_tensor(self.embeddings, device=queries.device).float()
-        values = torch.as_tensor(self.expression, device=queries.device)
-        unit_keys, k = normalize(keys), min(top_k, len(keys))
-        per_query = max(len(keys), k * values.shape[1])
-        found = []
-        for block in queries.float().split(max(1, _BLOCK // per_query)):
-            cosine, index = (normalize(block) @ unit_keys.T).topk(k, dim=1)
-            weights = (cosine / temperature).softmax(dim=1)
-            mean = torch.einsum("qk,qkg->qg", weights, values[index].float())
-            found.append((mean, weights, index))
-        expression, weights, index = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
-        return Neighbours(expression, weights, index)
+        values = torch.as_tensor(self.expression, device=queries.device).float()
+        unit_keys, sizes = normalize(keys), [min(top_k, len(keys)) for top_k in top_ks]
+        found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in sizes]
+        for block in queries.float().split(max(1, _BLOCK // max(len(keys), values.shape[1]))):
+            cosine, index = (normalize(block) @ unit_keys.T).topk(max(sizes), dim=1)
+            for k, parts in zip(sizes, found, strict=True):
+                weights = (cosine[:, :k] / temperature).softmax(dim=1)
+                # A product with the whole bank is faster than gathering k rows of it for every query.
+                shares = cosine.new_zeros(len(block), len(keys)).scatter_(1, index[:, :k], weights)
+                parts.append((shares @ values, weights, index[:, :k]))
+        stacked = ([torch.cat(arrays).cpu().numpy() for arrays in zip(*parts, strict=True)] for parts in found)
+        return [Neighbours(*arrays) for arrays in stacked]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays to store; ids become UTF-8 bytes, one id a line."""

@@ -40,8 +40,13 @@ class Learner(Protocol):
         """Take one optimiser step on one section; return the loss terms before it."""
         ...
 
-    def score(self) -> float | None:
-        """Judge the current parameters on left-out data, higher is better; None if nothing is left out."""
+    def score(self) -> Mapping[str, float] | None:
+        """Judge the current parameters on left-out data; None if nothing is left out.
+
+        Returns
+        -------
+        ``SCORE``, higher is better, and whatever else is to be recorded beside it.
+        """
         ...
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -72,18 +77,22 @@ class Run:
     best_score: float = -math.inf
     rows: list[tuple[int, str, float]] = field(default_factory=list)
 
-    def record(self, steps: list[Mapping[str, float]], score: float | None) -> None:
+    def record(self, steps: list[Mapping[str, float]], judged: Mapping[str, float] | None) -> None:
         """Close an epoch."""
         self.epoch += 1
         for term in sorted({term for step in steps for term in step}):
             values = [step[term] for step in steps if term in step]
             self.rows.append((self.epoch, term, sum(values) / len(values)))
-        if score is not None:
-            self.rows.append((self.epoch, SCORE, score))
+        score = None if judged is None else judged[SCORE]
+        self.rows.extend((self.epoch, term, value) for term, value in (judged or {}).items())
         if score is not None and score > self.best_score:
             self.best_epoch, self.best_score = self.epoch, score
         elif math.isinf(self.best_score):
             self.best_epoch = self.epoch
+
+    def values(self, term: str) -> list[float]:
+        """Values of a term, epoch by epoch."""
+        return [value for _, name, value in self.rows if name == term]
 
     def history(self, stage: str) -> pd.DataFrame:
         """One row per epoch and term: stage, epoch, term, value."""

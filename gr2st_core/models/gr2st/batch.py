@@ -1,20 +1,22 @@
 """One section as the network reads it.
 
 Belongs here: tensors of a section, query side and training side. Does not belong here: scaling of the features
-(``scaling``) or anything learned.
+(``scaling``), the way back to target units (``units``), anything learned.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gr2st_core.cells.classes import CLASSES, dominant_class
-from gr2st_core.expression.targets import to_target
 from gr2st_core.graphs.spatial import neighbour_mask, neighbour_mean, radius_edges
-from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.low_rank.targets import TrainingTargets
+from gr2st_core.settings import Gr2stSettings
 from gr2st_core.types import CellTypes, FloatArray, ImageSection, Panel, Target, TrainSection
 
 
@@ -25,7 +27,7 @@ class Query:
     Attributes
     ----------
     features
-        Standardised, float32 ``(n_spots, d_features)``.
+        Scaled and rotated, float32 ``(n_spots, d_features)``.
     neighbour_mean
         Sparse ``(n_spots, n_spots)`` averaging matrix of the spatial graph.
     """
@@ -41,7 +43,9 @@ class Reference:
     Attributes
     ----------
     expression
-        Target units, float32 ``(n_spots, n_genes)``.
+        Every gene standardised within the section, float32 ``(n_spots, n_genes)``.
+    weights
+        Of spots in the squared error, mean 1, float32 ``(n_spots,)``.
     positions
         Row of each position table, int64 ``(n_spots, 2)``.
     classes
@@ -53,35 +57,41 @@ class Reference:
     """
 
     expression: Tensor
+    weights: Tensor
     positions: Tensor
     classes: Tensor
     proportions: Tensor
     spatial_mask: Tensor
 
 
-def as_query(section: ImageSection, scaler: FeatureScaler, radius: float, device: torch.device) -> Query:
+def as_query(section: ImageSection, features: NDArray[np.float32], radius: float, device: torch.device) -> Query:
     """Tensors of a section without counts.
 
-    Raises
-    ------
-    MissingArtifactError
-        If the section lacks features that the scaler was fitted on.
+    Parameters
+    ----------
+    features
+        Of its spots, scaled.
     """
     edges = radius_edges(section.pitch_xy, radius)
-    features = torch.from_numpy(scaler.transform(section))
-    return Query(features.to(device), neighbour_mean(edges, section.n_spots).to(device))
+    return Query(torch.from_numpy(features).to(device), neighbour_mean(edges, section.n_spots).to(device))
 
 
 def as_reference(
-    section: TrainSection, panel: Panel, target: Target, *, n_positions: int, radius: float, device: torch.device
+    section: TrainSection, panel: Panel, target: Target, *, settings: Gr2stSettings, device: torch.device
 ) -> Reference:
-    """Tensors of a training section's expression, place and cell types; without cell types all are unknown."""
+    """Tensors of a training section's expression, place and cell types; without cell types all are unknown.
+
+    ``settings`` say how far neighbours are, how many rows a position table has, whether cell types are read, and how
+    much less shallow spots weigh.
+    """
     n_spots = section.image.n_spots
-    classes, proportions = _cell_classes(section.cell_types, n_spots)
-    edges = radius_edges(section.image.pitch_xy, radius)
+    classes, proportions = _cell_classes(section.cell_types if settings.cell_types else None, n_spots)
+    edges = radius_edges(section.image.pitch_xy, settings.graph.radius_pitches)
+    targets = TrainingTargets.of([section], panel, target)
     return Reference(
-        expression=torch.from_numpy(to_target(section.counts, panel, target)).to(device),
-        positions=fit_in_table(section.image.pitch_xy, n_positions).to(device),
+        expression=torch.from_numpy(targets.standard.astype(np.float32)).to(device),
+        weights=torch.from_numpy(targets.weights(settings.depth_exponent).astype(np.float32)).to(device),
+        positions=fit_in_table(section.image.pitch_xy, settings.n_positions).to(device),
         classes=classes.to(device),
         proportions=proportions.to(device),
         spatial_mask=neighbour_mask(edges, n_spots).to(device),

@@ -15,11 +15,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from gr2st_core.errors import SettingsError
 from gr2st_core.graphs.functional import edge_table, row_blocks
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
+from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.network import Gr2stNetwork
-from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st.scaling import BlockScaler
 from gr2st_core.models.gr2st.spot_tower import SpotTower
+from gr2st_core.models.gr2st.units import GeneUnits
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stSettings
@@ -34,8 +37,12 @@ class FittedGr2st:
     ----------
     network
         In evaluation mode; matrices hold float16 values, so that storing them changes nothing.
-    scaler, bank
-        Of the training spots.
+    scaler, units
+        Of features and of genes, both of the training sections.
+    bank
+        Of the training spots; its expression is standardised within their sections.
+    mix
+        Share of retrieval and number of neighbours, chosen inside training.
     settings, panel, target
         What it was trained with.
     config
@@ -45,8 +52,10 @@ class FittedGr2st:
     """
 
     network: Gr2stNetwork
-    scaler: FeatureScaler
+    scaler: BlockScaler
+    units: GeneUnits
     bank: ReferenceBank
+    mix: Mix
     settings: Gr2stSettings
     panel: Panel
     target: Target
@@ -63,7 +72,8 @@ class FittedGr2st:
 
         Returns
         -------
-        Absolute expression in target units; components ``retrieval`` and ``regression``, mixed by ``weight``.
+        Absolute expression in target units; components ``retrieval`` and ``regression``, mixed by ``weight``. Centre
+        and scale come from training, so that a spot's prediction depends on its patch and its surroundings alone.
 
         Raises
         ------
@@ -73,31 +83,35 @@ class FittedGr2st:
         """
         require_image_sections([section])
         self.bank.refuse([section.key])
-        query = as_query(section, self.scaler, self.settings.graph.radius_pitches, self.device)
-        retrieval, regression = predict_parts(self.network, self.bank, query, self.settings)
-        weight = self.settings.retrieval_weight
+        query = as_query(section, self.scaler.transform(section), self.settings.graph.radius_pitches, self.device)
+        regression, (retrieval,) = predict_parts(
+            self.network, self.bank, query, (self.mix.top_k,), self.settings.retrieval_temperature
+        )
+        regression, retrieval = self.units.absolute(regression), self.units.absolute(retrieval)
+        weight = self.mix.weight
         return Prediction(
             key=section.key,
             spot_ids=section.spot_ids,
             genes=self.panel.genes,
-            values=weight * retrieval + (1 - weight) * regression,
+            values=self.mix.of(regression, retrieval),
             components={"retrieval": retrieval, "regression": regression},
             weight=weight,
         )
 
     def state(self) -> ModelState:
-        """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
-        return ModelState(stored_weights(self.network, self.scaler), self.config, self.bank.to_arrays(), self.history)
+        """Weights (network, scaler, units; matrices float16, vectors float32), bank (float16), config, history."""
+        parts = {"scaler": self.scaler.to_arrays(), "units": self.units.to_arrays()}
+        return ModelState(stored_weights(self.network, parts), self.config, self.bank.to_arrays(), self.history)
 
 
 def predict_parts(
-    network: Gr2stNetwork, bank: ReferenceBank, query: Query, settings: Gr2stSettings
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compute retrieval and regression of a section, each float32 ``(n_spots, n_genes)`` in target units."""
+    network: Gr2stNetwork, bank: ReferenceBank, query: Query, top_ks: Sequence[int], temperature: float
+) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+    """Compute regression, and retrieval for each number of neighbours; standardised, ``(n_spots, n_genes)``."""
     with torch.no_grad():
         embedded, regression, _ = network.regress(query)
-    found = bank.search(embedded, top_k=settings.top_k, temperature=settings.retrieval_temperature)
-    return found.expression, regression.cpu().numpy()
+    found = bank.search_each(embedded, top_ks=top_ks, temperature=temperature)
+    return regression.cpu().numpy(), [neighbours.expression for neighbours in found]
 
 
 def build_bank(
@@ -121,10 +135,12 @@ def bank_of(
     )
 
 
-def stored_weights(network: torch.nn.Module, scaler: FeatureScaler) -> dict[str, NDArray[Any]]:
-    """Arrays of network and scaler as ``stored.restore`` reads them: matrices float16, vectors float32."""
+def stored_weights(
+    network: torch.nn.Module, parts: Mapping[str, Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Arrays of a network (matrices float16, vectors float32) and of other parts, as ``stored.restore`` reads them."""
     own = {f"network.{name}": stored_array(tensor) for name, tensor in network.state_dict().items()}
-    return {**own, **{f"scaler.{name}": array for name, array in scaler.to_arrays().items()}}
+    return {**own, **{f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}}
 
 
 def round_matrices(network: Gr2stNetwork) -> None:
@@ -141,15 +157,15 @@ def functional_edges(fitted: FittedGr2st, section: TrainSection) -> pd.DataFrame
     Returns
     -------
     ``spot_id`` (receiver), ``neighbour_id`` (sender), ``weight`` in 0..1; sorted by the section's spot order.
+
+    Raises
+    ------
+    SettingsError
+        The model was trained without that graph.
     """
-    reference = as_reference(
-        section,
-        fitted.panel,
-        fitted.target,
-        n_positions=fitted.settings.n_positions,
-        radius=fitted.settings.graph.radius_pitches,
-        device=fitted.device,
-    )
+    if not fitted.settings.functional_graph:
+        raise SettingsError("a model without a functional graph has no edges", field="functional_graph")
+    reference = as_reference(section, fitted.panel, fitted.target, settings=fitted.settings, device=fitted.device)
     tower = fitted.network.spot
     with torch.no_grad():
         spots = tower.describe(reference.expression, reference.positions, reference.classes)

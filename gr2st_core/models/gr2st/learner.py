@@ -11,18 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gr2st_core.errors import CheckpointError, NonFiniteError
-from gr2st_core.evaluation.metrics import is_constant, mean_of_defined, pearson_per_gene, zero_filled
+from gr2st_core.models.blend.mixture import SectionMoments
+from gr2st_core.models.blocks import Block
 from gr2st_core.models.gr2st import losses
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
 from gr2st_core.models.gr2st.fitted import build_bank, predict_parts
+from gr2st_core.models.gr2st.mixing import best_mix
 from gr2st_core.models.gr2st.network import Gr2stNetwork, build_network
-from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st.scaling import BlockScaler
+from gr2st_core.models.gr2st.units import fit_units
 from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import Gr2stSettings
-from gr2st_core.training.loop import seeded
+from gr2st_core.training.loop import SCORE, seeded
 from gr2st_core.types import TrainSection
 
 
@@ -32,11 +36,11 @@ class Gr2stLearner:
     Parameters
     ----------
     train, validation
-        Sections that teach and sections that judge; features and offsets are scaled by the former alone.
+        Sections that teach and sections that judge; features and genes are scaled by the former alone.
     request
         Panel, target and seed.
-    features
-        Encoders to read.
+    blocks
+        Features to read.
     """
 
     def __init__(
@@ -45,17 +49,25 @@ class Gr2stLearner:
         validation: Sequence[TrainSection],
         request: FitRequest,
         *,
-        features: tuple[str, ...],
+        blocks: tuple[Block, ...],
         settings: Gr2stSettings,
         device: torch.device,
     ) -> None:
         self.settings, self.device, self.sections = settings, device, list(train)
-        self.scaler = FeatureScaler.fit(train, features, settings.max_pcs)
-        self.train = [self._pair(section, request) for section in train]
-        self.validation = [self._pair(section, request) for section in validation]
-        offsets = torch.cat([reference.expression for _, reference in self.train]).mean(dim=0).cpu()
+        self.scaler = BlockScaler.fit(train, blocks, settings.max_pcs)
+        self.units, directions = fit_units(
+            train,
+            request.panel,
+            request.target,
+            depth_exponent=settings.depth_exponent,
+            rank=settings.head_rank,
+        )
+        self.train = [self._pair(section, self.scaler.within(section.image), request) for section in train]
+        self.validation = [self._pair(section, self.scaler.transform(section.image), request) for section in validation]
         with seeded(request.seed, "initialisation"):
-            network = build_network(settings, d_features=self.scaler.d_features, offsets=offsets)
+            network = build_network(
+                settings, d_features=self.scaler.d_features, directions=torch.from_numpy(directions)
+            )
         self.network = network.to(device)
         self.optimiser = _optimiser(self.network, settings)
 
@@ -81,22 +93,23 @@ class Gr2stLearner:
         self.optimiser.step()
         return {**logged, "contrastive_chance": math.log(len(reference.expression))}
 
-    def score(self) -> float | None:
-        """Mean per-gene PCC of the mixed prediction over validation sections; a collapsed gene counts as 0."""
+    def score(self) -> dict[str, float] | None:
+        """Inner score of the best mixture of regression and retrieval over validation sections, and that mixture."""
         if not self.validation:
             return None
         self.network.eval()
         bank = build_bank(self.network, [reference for _, reference in self.train], self.sections)
-        weight, scores = self.settings.retrieval_weight, []
+        sections = []
         for query, reference in self.validation:
-            retrieval, regression = predict_parts(self.network, bank, query, self.settings)
-            observed = reference.expression.cpu().numpy()
-            mixed = weight * retrieval + (1 - weight) * regression
-            if not np.isfinite(mixed).all():
-                raise NonFiniteError("inner predictions are not finite", found=int((~np.isfinite(mixed)).sum()))
-            pearson = pearson_per_gene(observed, mixed)
-            scores.append(mean_of_defined(zero_filled(pearson, is_constant(observed))))
-        return mean_of_defined(scores)
+            regression, retrievals = predict_parts(
+                self.network, bank, query, self.settings.top_ks, self.settings.retrieval_temperature
+            )
+            parts = [regression, *retrievals]
+            if broken := sum(int((~np.isfinite(part)).sum()) for part in parts):
+                raise NonFiniteError("inner predictions are not finite", found=broken)
+            sections.append(SectionMoments.of(reference.expression.cpu().numpy(), parts))
+        best, score = best_mix(sections, self.settings)
+        return {SCORE: score, **{f"inner_{name}": float(value) for name, value in best.as_config().items()}}
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and optimiser state."""
@@ -124,16 +137,20 @@ class Gr2stLearner:
             raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
 
-    def _pair(self, section: TrainSection, request: FitRequest) -> tuple[Query, Reference]:
-        radius, n_positions = self.settings.graph.radius_pitches, self.settings.n_positions
-        query = as_query(section.image, self.scaler, radius, self.device)
-        return query, as_reference(
-            section, request.panel, request.target, n_positions=n_positions, radius=radius, device=self.device
-        )
+    def _pair(
+        self, section: TrainSection, features: NDArray[np.float32], request: FitRequest
+    ) -> tuple[Query, Reference]:
+        query = as_query(section.image, features, self.settings.graph.radius_pitches, self.device)
+        return query, as_reference(section, request.panel, request.target, settings=self.settings, device=self.device)
 
     def _weighted(self, terms: Mapping[str, Tensor]) -> Tensor:
         s = self.settings
-        weights = {"contrastive": 1.0, "mse": s.mse_weight, "gate": s.gate_weight, "attention": s.attention_weight}
+        weights = {
+            "contrastive": s.contrastive_weight,
+            "mse": s.mse_weight,
+            "gate": s.gate_weight,
+            "attention": s.attention_weight,
+        }
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
 
 
@@ -143,7 +160,7 @@ def loss_terms(network: Gr2stNetwork, query: Query, reference: Reference) -> dic
     keys, entropy = network.embed_reference(reference)
     terms = {
         "contrastive": losses.contrastive(keys, embedded, network.scale),
-        "mse": losses.squared_error(reference.expression, predicted),
+        "mse": losses.squared_error(reference.expression, predicted, reference.weights),
         "attention": entropy,
     }
     gate = losses.gate(logits, reference.proportions)

@@ -43,6 +43,6 @@ def gate(logits: Tensor, proportions: Tensor) -> Tensor | None:
     return cross_entropy(logits[known].float(), proportions[known])
 
 
-def squared_error(expression: Tensor, predicted: Tensor) -> Tensor:
-    """Mean squared error over spots and genes, in squared target units."""
-    return (expression - predicted.float()).square().mean()
+def squared_error(expression: Tensor, predicted: Tensor, weights: Tensor) -> Tensor:
+    """Mean squared error over spots and genes, both standardised; ``weights`` of spots, ``(n_spots,)``, average 1."""
+    return (weights[:, None] * (expression - predicted.float()).square()).mean()

@@ -42,7 +42,7 @@ class Gr2stNetwork(nn.Module):
         return self.log_scale.exp().clamp(max=_LARGEST_SCALE)
 
     def regress(self, query: Query) -> tuple[Tensor, Tensor, Tensor]:
-        """Image embedding, predicted expression and gate logits of each spot."""
+        """Image embedding, standardised expression and gate logits of each spot."""
         embedded, context = self.query(query.features, query.neighbour_mean)
         predicted, logits = self.head(embedded, context)
         return embedded, predicted, logits
@@ -55,21 +55,21 @@ class Gr2stNetwork(nn.Module):
         return embedded
 
 
-def build_network(settings: Gr2stSettings, *, d_features: int, offsets: Tensor) -> Gr2stNetwork:
+def build_network(settings: Gr2stSettings, *, d_features: int, directions: Tensor) -> Gr2stNetwork:
     """Network with fresh parameters drawn from torch's current random state.
 
     Parameters
     ----------
     d_features
-        Width of the standardised features.
-    offsets
-        Mean training expression, ``(n_genes,)``, target units.
+        Width of the scaled features.
+    directions
+        Gene directions that the head starts from, ``(n_genes, rank)``.
     """
     width, dropout, graph = settings.d_embedding, settings.dropout, settings.graph
     return Gr2stNetwork(
         query=QueryTower(d_features=d_features, d_embedding=width, dropout=dropout),
         spot=SpotTower(
-            n_genes=len(offsets),
+            n_genes=len(directions),
             n_classes=len(CLASSES),
             n_positions=settings.n_positions,
             d_embedding=width,
@@ -79,6 +79,9 @@ def build_network(settings: Gr2stSettings, *, d_features: int, offsets: Tensor) 
             min_threshold=graph.min_threshold,
             kappa=graph.kappa,
             max_degree=graph.max_degree,
+            similarity_temperature=settings.similarity_temperature,
+            by_function=settings.functional_graph,
+            by_place=settings.spatial_graph,
         ),
-        head=BranchedHead(d_embedding=width, n_branches=len(CLASSES), offsets=offsets, dropout=dropout),
+        head=BranchedHead(d_embedding=width, n_branches=len(CLASSES), directions=directions, dropout=dropout),
     )

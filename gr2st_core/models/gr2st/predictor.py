@@ -15,8 +15,10 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from gr2st_core.models.blocks import blocks_named, encoders_of
 from gr2st_core.models.gr2st.fitted import FittedGr2st, build_bank, round_matrices
 from gr2st_core.models.gr2st.learner import Gr2stLearner
+from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.stored import require_kind, restore
 from gr2st_core.models.linear import with_features
 from gr2st_core.predictor import FitRequest, ModelState, Needs
@@ -33,7 +35,7 @@ class Gr2stPredictor:
     Parameters
     ----------
     features
-        Encoders whose patch features are read, concatenated in this order.
+        A block set by its name (``m224``, ``ctx``, ``tcg``), or encoders whose patch features are read.
     settings
         Of network and training.
     profile
@@ -42,17 +44,18 @@ class Gr2stPredictor:
 
     method: ClassVar[str] = "gr2st"
 
-    def __init__(self, features: tuple[str, ...], settings: Gr2stSettings, profile: str = "ours") -> None:
-        self.features, self.settings, self.profile = features, settings, profile
-        self.needs = Needs(features=features, cell_types=True)
+    def __init__(self, features: str | tuple[str, ...], settings: Gr2stSettings, profile: str = "ours") -> None:
+        self.blocks, self.settings, self.profile = blocks_named(features), settings, profile
+        self.needs = Needs(features=encoders_of(self.blocks), cell_types=True)
 
     def fit(self, request: FitRequest) -> FittedGr2st:
         """Train; sections without an image are left aside.
 
         Notes
         -----
-        The number of epochs is the one with the highest inner score on one inner split; all sections are then trained
-        on for that number. ``config["inner"]`` tells the split, its digest and the curve.
+        The number of epochs, the share of retrieval and the number of neighbours are those with the highest inner
+        score on one inner split; all sections are then trained on for that number of epochs. ``config["inner"]`` tells
+        the split, its digest and the curve.
 
         Raises
         ------
@@ -60,7 +63,7 @@ class Gr2stPredictor:
         CheckpointError
             ``request.workdir`` holds another job's snapshots.
         """
-        sections = with_features(request.sections, self.features)
+        sections = with_features(request.sections, self.needs.features)
         split = middle_split(inner_splits(sections, request.split_unit))
         inner, _ = self._train(split.train, split.validation, request, "inner", self.settings.epochs)
         refit, learner = self._train(sections, [], request, "refit", inner.best_epoch)
@@ -69,7 +72,9 @@ class Gr2stPredictor:
         return FittedGr2st(
             network=network,
             scaler=learner.scaler,
+            units=learner.units,
             bank=build_bank(network, [reference for _, reference in learner.train], sections),
+            mix=_mixes(inner)[inner.best_epoch - 1],
             settings=self.settings,
             panel=request.panel,
             target=request.target,
@@ -89,7 +94,9 @@ class Gr2stPredictor:
         return FittedGr2st(
             network=network,
             scaler=learner.scaler,
+            units=learner.units,
             bank=build_bank(network, [reference for _, reference in learner.train], split.train),
+            mix=_mixes(inner)[inner.best_epoch - 1],
             settings=self.settings,
             panel=request.panel,
             target=request.target,
@@ -104,8 +111,8 @@ class Gr2stPredictor:
         ------
         CheckpointError
         """
-        require_kind(state, self.method, self.profile, self.features)
-        return restore(state, pick_device())
+        require_kind(state, self.method, self.profile, self.needs.features)
+        return restore(state, self.blocks, pick_device())
 
     def _train(
         self,
@@ -117,7 +124,7 @@ class Gr2stPredictor:
         file: str | None = None,
     ) -> tuple[Run, Gr2stLearner]:
         learner = Gr2stLearner(
-            sections, validation, request, features=self.features, settings=self.settings, device=pick_device()
+            sections, validation, request, blocks=self.blocks, settings=self.settings, device=pick_device()
         )
         run = train(
             learner,
@@ -134,11 +141,11 @@ class Gr2stPredictor:
     def _account(
         self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run
     ) -> dict[str, Any]:
-        curve = [value for _, term, value in inner.rows if term == SCORE]
         return {
             "method": self.method,
             "profile": self.profile,
-            "features": list(self.features),
+            "features": list(self.needs.features),
+            "blocks": [block.name for block in self.blocks],
             "settings": self.settings.model_dump(mode="json"),
             "target": request.target,
             "panel": {"name": request.panel.name, "genes": list(request.panel.genes)},
@@ -146,20 +153,38 @@ class Gr2stPredictor:
             "sections": [str(section.key) for section in sections],
             "split_digest": split_digest(sections),
             "n_steps": inner.best_epoch * len(sections),
-            "retrieval_weight": {"value": self.settings.retrieval_weight, "chosen_by": "settings"},
+            "choice": _mixes(inner)[inner.best_epoch - 1].as_config(),
             "inner": {
                 "unit": split.unit,
                 "train": [str(section.key) for section in split.train],
                 "validation": [str(section.key) for section in split.validation],
                 "split_digest": split_digest(split.train),
                 "chosen_epoch": inner.best_epoch,
-                "curve": [value if math.isfinite(value) else None for value in curve],
+                "candidates": {
+                    "retrieval_weight": list(self.settings.retrieval_weights),
+                    "top_k": list(self.settings.top_ks),
+                },
+                "curve": [value if math.isfinite(value) else None for value in inner.values(SCORE)],
+                "curve_mix": [mix.as_config() for mix in _mixes(inner)],
             },
         }
 
     def _job(self, request: FitRequest, sections: Sequence[TrainSection]) -> str:
-        facts = [self.profile, self.features, self.settings.digest, request.target, request.panel.sha256, request.seed]
+        facts = [
+            self.profile,
+            [block.name for block in self.blocks],
+            self.settings.digest,
+            request.target,
+            request.panel.sha256,
+            request.seed,
+        ]
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
+
+
+def _mixes(inner: Run) -> list[Mix]:
+    """Best mixture of every epoch."""
+    pairs = zip(inner.values("inner_retrieval_weight"), inner.values("inner_top_k"), strict=True)
+    return [Mix(weight, int(top_k)) for weight, top_k in pairs]
 
 
 def _snapshot(workdir: Path | None, file: str) -> Path | None:

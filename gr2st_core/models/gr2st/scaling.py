@@ -1,6 +1,7 @@
-"""Patch features on the scale of the training spots.
+"""Feature blocks as the network reads them: on the scale of the training sections, on their principal components.
 
-Belongs here: ``FeatureScaler``. Does not belong here: anything fitted on a query section.
+Belongs here: ``BlockScaler``. Does not belong here: centre and spread of blocks (``low_rank.scaling``), anything
+fitted on a query section.
 """
 
 from __future__ import annotations
@@ -13,75 +14,91 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.models.linear import fit_projection, stack_training
-from gr2st_core.predictor import stack_features
+from gr2st_core.models.blocks import Block, stack_blocks
+from gr2st_core.models.linear import principal_axes
+from gr2st_core.models.low_rank.scaling import Scaling, block_weights, fit_scaling
 from gr2st_core.types import ImageSection, TrainSection
+
+CLIP = 8.0
+"""Features are cut at this many standard deviations."""
+
+_LEAST_SPREAD = 1e-9
+"""Of the first component, where all features are constant."""
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureScaler:
-    """Standardise features, optionally rotate them onto the training spots' principal components.
+class BlockScaler:
+    """Deviations from a centre, blocks weighing the same, rotated onto principal components.
 
     Attributes
     ----------
-    names
-        Encoders, concatenated in this order.
-    mean, spread
-        Of the training spots, float32 ``(d_raw,)``; a constant feature has spread 1.
+    blocks
+        In the order of the columns.
+    scaling
+        Centre and spread within sections of each column.
+    weights
+        Factor of each column after scaling, float32 ``(d_raw,)``: blocks count the same, and the first component of
+        the training spots has variance 1.
     components
-        float16 ``(d_raw, d_features)``, scaled so that the training scores have variance 1 on average; None keeps
-        the standardised features.
+        Orthonormal columns, float16 ``(d_raw, d_features)``, largest variance first.
     """
 
-    names: tuple[str, ...]
-    mean: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    components: NDArray[np.float16] | None = None
+    blocks: tuple[Block, ...]
+    scaling: Scaling
+    weights: NDArray[np.float32]
+    components: NDArray[np.float16]
 
     @classmethod
-    def fit(cls, sections: Sequence[TrainSection], names: tuple[str, ...], max_pcs: int) -> FeatureScaler:
-        """Fit on all spots of the training sections; ``max_pcs`` 0 keeps the features as they are."""
-        rows = stack_training(sections, names)
-        mean, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-        spread[spread <= 1e-6 * np.abs(rows).max(axis=0)] = 1.0
-        scaler = cls(names, mean.astype(np.float32), spread.astype(np.float32))
-        if not 0 < max_pcs < rows.shape[1]:
-            return scaler
-        scaled = (rows - scaler.mean) / scaler.spread
-        axes = fit_projection(scaled, max_pcs).basis
-        axes = axes / np.sqrt((scaled @ axes).var(axis=0).mean())
-        return cls(names, scaler.mean, scaler.spread, axes.astype(np.float16))
+    def fit(cls, sections: Sequence[TrainSection], blocks: tuple[Block, ...], max_pcs: int) -> BlockScaler:
+        """Fit on the training sections, each centred on itself: slides differ in stain, which is no pattern."""
+        stacked, widths = zip(*(stack_blocks(section.image, blocks) for section in sections), strict=True)
+        scaling, weights = fit_scaling(stacked, CLIP), block_weights(widths[0])
+        design = np.concatenate([scaling.within(rows) for rows in stacked]) * weights
+        axes = principal_axes(design, max_pcs)
+        first = max(float((design @ axes[:, :1]).std()), _LEAST_SPREAD)
+        return cls(blocks, scaling, (weights / first).astype(np.float32), axes.astype(np.float16))
 
     @property
     def d_features(self) -> int:
-        """Width of what ``transform`` returns."""
-        return len(self.mean) if self.components is None else self.components.shape[1]
+        """Width of what ``transform`` and ``within`` return."""
+        return int(self.components.shape[1])
 
     def transform(self, section: ImageSection) -> NDArray[np.float32]:
-        """Features of a section as the network reads them, float32 ``(n_spots, d_features)``.
+        """Features around the training centre, float32 ``(n_spots, d_features)``: other spots do not move a spot's.
 
         Raises
         ------
         MissingArtifactError
             An encoder's features are absent, or of another width than in training.
         """
-        rows = stack_features(section, self.names)
-        if rows.shape[1] != len(self.mean):
+        return self._rotated(self.scaling(self._stacked(section)))
+
+    def within(self, section: ImageSection) -> NDArray[np.float32]:
+        """Features around the section's own mean, as training sections are read; shape of ``transform``."""
+        return self._rotated(self.scaling.within(self._stacked(section)))
+
+    def _rotated(self, deviations: NDArray[np.float64]) -> NDArray[np.float32]:
+        return (deviations * self.weights).astype(np.float32) @ self.components.astype(np.float32)
+
+    def _stacked(self, section: ImageSection) -> NDArray[np.float64]:
+        rows, _ = stack_blocks(section, self.blocks)
+        if rows.shape[1] != len(self.weights):
             raise MissingArtifactError(
                 "patch features have another width than in training",
                 section=str(section.key),
-                expected=len(self.mean),
+                expected=len(self.weights),
                 found=rows.shape[1],
             )
-        scaled: NDArray[np.float32] = (rows - self.mean) / self.spread
-        return scaled if self.components is None else scaled @ self.components.astype(np.float32)
+        return rows
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Arrays to store."""
-        arrays: dict[str, NDArray[Any]] = {"mean": self.mean, "spread": self.spread}
-        return arrays if self.components is None else {**arrays, "components": self.components}
+        scaling = self.scaling
+        own = {"centre": scaling.centre, "scale": scaling.scale, "weights": self.weights}
+        return {**own, "components": self.components}
 
     @classmethod
-    def from_arrays(cls, names: tuple[str, ...], arrays: Mapping[str, NDArray[Any]]) -> FeatureScaler:
+    def from_arrays(cls, blocks: tuple[Block, ...], arrays: Mapping[str, NDArray[Any]]) -> BlockScaler:
         """Restore a stored scaler."""
-        return cls(names, arrays["mean"], arrays["spread"], arrays.get("components"))
+        scaling = Scaling(arrays["centre"], arrays["scale"], CLIP)
+        return cls(blocks, scaling, arrays["weights"], arrays["components"])

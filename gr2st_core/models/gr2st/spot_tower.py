@@ -30,6 +30,11 @@ class SpotTower(nn.Module):
         Width of the space and of one attention head, number of heads, dropout everywhere.
     similarity_weight, min_threshold, kappa, max_degree
         Of the functional graph, as in ``gr2st_core.graphs.functional``.
+    similarity_temperature
+        Divides the similarities behind that graph.
+    by_function, by_place
+        Whether spots attend through the functional and through the spatial graph. With neither, each attends to
+        itself. Parameters are the same in number and first values either way, so that only the switch differs.
     """
 
     def __init__(
@@ -45,9 +50,13 @@ class SpotTower(nn.Module):
         min_threshold: float,
         kappa: float,
         max_degree: int,
+        similarity_temperature: float = 1.0,
+        by_function: bool = True,
+        by_place: bool = True,
     ) -> None:
         super().__init__()
-        self.similarity_weight = similarity_weight
+        self.similarity_weight, self.similarity_temperature = similarity_weight, similarity_temperature
+        self.by_function, self.by_place = by_function, by_place
         self.keep = partial(keep_dynamic, min_threshold=min_threshold, kappa=kappa, max_degree=max_degree)
         self.column, self.row = nn.Embedding(n_positions, n_genes), nn.Embedding(n_positions, n_genes)
         self.cell_class = nn.Sequential(
@@ -75,7 +84,7 @@ class SpotTower(nn.Module):
         Parameters
         ----------
         expression
-            Target units, ``(n_spots, n_genes)``.
+            Standardised within the section, ``(n_spots, n_genes)``.
         positions
             Column and row in the position tables, int64 ``(n_spots, 2)``.
         classes
@@ -85,13 +94,18 @@ class SpotTower(nn.Module):
 
         Returns
         -------
-        Embeddings ``(n_spots, d_embedding)`` and the mean relative entropy of both attentions.
+        Embeddings ``(n_spots, d_embedding)`` and the mean relative entropy of the attentions.
         """
         spots = self.describe(expression, positions, classes)
-        mask, weights = self.functional_graph(spots, classes)
-        by_function, loose = self.functional(self.head(spots), mask, (weights + _LOG_FLOOR).log())
-        by_place, wide = self.spatial(self.place(spots), spatial_mask)
-        return self.projection(self.fusion(by_function + by_place)), (loose + wide) / 2
+        attended = []
+        if self.by_function:
+            mask, weights = self.functional_graph(spots, classes)
+            attended.append(self.functional(self.head(spots), mask, (weights + _LOG_FLOOR).log()))
+        if self.by_place or not self.by_function:
+            own = torch.eye(len(spots), dtype=torch.bool, device=spots.device)
+            attended.append(self.spatial(self.place(spots), spatial_mask if self.by_place else own))
+        messages, entropies = zip(*attended, strict=True)
+        return self.projection(self.fusion(sum(messages))), sum(entropies) / len(entropies)
 
     def describe(self, expression: Tensor, positions: Tensor, classes: Tensor) -> Tensor:
         """Add place and cell class to expression, ``(n_spots, n_genes)``."""
@@ -120,6 +134,7 @@ class SpotTower(nn.Module):
         chosen, classes
             Of all spots.
         """
-        similarity = (chooser @ chosen.T / chosen.shape[1] ** 0.5).sigmoid().float()
+        scale = self.similarity_temperature * chosen.shape[1] ** 0.5
+        similarity = (chooser @ chosen.T / scale).sigmoid().float()
         weights = edge_weights(similarity, classes, similarity_weight=self.similarity_weight, first=first)
         return self.keep(weights, first=first), weights

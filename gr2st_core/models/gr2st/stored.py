@@ -16,9 +16,12 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from gr2st_core.errors import CheckpointError, Gr2stError
+from gr2st_core.models.blocks import Block
 from gr2st_core.models.gr2st.fitted import FittedGr2st
+from gr2st_core.models.gr2st.mixing import Mix, mixes
 from gr2st_core.models.gr2st.network import build_network
-from gr2st_core.models.gr2st.scaling import FeatureScaler
+from gr2st_core.models.gr2st.scaling import BlockScaler
+from gr2st_core.models.gr2st.units import GeneUnits
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stSettings
@@ -28,7 +31,7 @@ Arrays = Mapping[str, NDArray[Any]]
 SomeSettings = TypeVar("SomeSettings", bound=BaseModel)
 
 
-def restore(state: ModelState, device: torch.device) -> FittedGr2st:
+def restore(state: ModelState, blocks: tuple[Block, ...], device: torch.device) -> FittedGr2st:
     """Rebuild a trained model; its predictions are those of the model that was stored.
 
     Raises
@@ -38,16 +41,21 @@ def restore(state: ModelState, device: torch.device) -> FittedGr2st:
     """
     settings, panel = read_config(state.config, Gr2stSettings)
     require_finite(state)
-    scaler = read_scaler(part_of(state.weights, "scaler"), tuple(state.config["features"]))
+    scaler = _read_scaler(part_of(state.weights, "scaler"), blocks)
+    mix = _read_mix(state.config, settings)
+    units = _read_units(part_of(state.weights, "units"), len(panel))
     with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
-        network = build_network(settings, d_features=scaler.d_features, offsets=torch.empty(len(panel)))
+        directions = torch.empty(len(panel), min(settings.head_rank, len(panel)))
+        network = build_network(settings, d_features=scaler.d_features, directions=directions)
     load_into(network, part_of(state.weights, "network"))
     bank = ReferenceBank.from_arrays(state.bank)
     require_array("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
     require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
-    require_known(state, network, scaler)
+    require_known(state, network, {"scaler": scaler.to_arrays(), "units": units.to_arrays()})
     target = state.config["target"]
-    return FittedGr2st(network.to(device).eval(), scaler, bank, settings, panel, target, state.config, state.history)
+    return FittedGr2st(
+        network.to(device).eval(), scaler, units, bank, mix, settings, panel, target, state.config, state.history
+    )
 
 
 def require_kind(state: ModelState, method: str, profile: str, features: Sequence[str]) -> None:
@@ -80,21 +88,39 @@ def read_config(config: Mapping[str, Any], kind: type[SomeSettings]) -> tuple[So
     return settings, panel
 
 
-def read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
-    """Scaler of a stored model.
+def _read_mix(config: Mapping[str, Any], settings: Gr2stSettings) -> Mix:
+    """Share of retrieval and number of neighbours of a stored model, which are among its candidates.
 
     Raises
     ------
     CheckpointError
     """
-    if not {"mean", "spread"} <= set(arrays):
-        raise CheckpointError("arrays are missing", expected=["scaler.mean", "scaler.spread"], found=sorted(arrays))
-    d_raw = arrays["mean"].shape[:1]
-    require_array("scaler.mean", arrays["mean"], np.float32, d_raw)
-    require_array("scaler.spread", arrays["spread"], np.float32, d_raw)
-    if (components := arrays.get("components")) is not None:
-        require_array("scaler.components", components, np.float16, (*d_raw, *components.shape[1:2]))
-    return FeatureScaler.from_arrays(names, arrays)
+    choice = config.get("choice")
+    found = choice if isinstance(choice, Mapping) else {}
+    mix = next((mix for mix in mixes(settings) if mix.as_config() == dict(found)), None)
+    if mix is None:
+        raise CheckpointError("a choice made in training is missing", field="choice", found=choice)
+    return mix
+
+
+def _read_scaler(arrays: Arrays, blocks: tuple[Block, ...]) -> BlockScaler:
+    vectors = {"centre", "scale", "weights"}
+    if missing := sorted((vectors | {"components"}) - set(arrays)):
+        raise CheckpointError("arrays are missing", expected=[f"scaler.{name}" for name in missing])
+    width = arrays["centre"].shape[:1]
+    for name in vectors:
+        require_array(f"scaler.{name}", arrays[name], np.float32, width)
+    components = arrays["components"]
+    require_array("scaler.components", components, np.float16, (*width, *components.shape[1:2]))
+    return BlockScaler.from_arrays(blocks, arrays)
+
+
+def _read_units(arrays: Arrays, n_genes: int) -> GeneUnits:
+    if missing := sorted({"mean", "spread"} - set(arrays)):
+        raise CheckpointError("arrays are missing", expected=[f"units.{name}" for name in missing])
+    for name in ("mean", "spread"):
+        require_array(f"units.{name}", arrays[name], np.float32, (n_genes,))
+    return GeneUnits.from_arrays(arrays)
 
 
 def load_into(network: nn.Module, arrays: Arrays) -> None:
@@ -130,14 +156,15 @@ def require_finite(state: ModelState) -> None:
             raise CheckpointError("stored arrays are finite", array=name)
 
 
-def require_known(state: ModelState, network: nn.Module, scaler: FeatureScaler) -> None:
-    """Refuse weights that neither network nor scaler has.
+def require_known(state: ModelState, network: nn.Module, parts: Mapping[str, Arrays]) -> None:
+    """Refuse weights that neither the network nor another part has.
 
     Raises
     ------
     CheckpointError
     """
-    known = {f"network.{n}" for n in network.state_dict()} | {f"scaler.{n}" for n in scaler.to_arrays()}
+    known = {f"network.{n}" for n in network.state_dict()}
+    known |= {f"{part}.{name}" for part, arrays in parts.items() for name in arrays}
     if unknown := set(state.weights) - known:
         raise CheckpointError("arrays that this model does not have", found=sorted(unknown))
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from gr2st_core.cells.classes import dominant_class
 from gr2st_core.expression.targets import to_target
 from gr2st_core.models.gr2st.batch import fit_in_table
-from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.models.gr2st_published.graphs import Edges, spatial_mask
+from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.types import FloatArray, Panel, Target, TrainSection
 

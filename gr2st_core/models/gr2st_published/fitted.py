@@ -15,10 +15,10 @@ import torch
 
 from gr2st_core.expression.targets import to_target
 from gr2st_core.models.gr2st.fitted import bank_of, stored_weights
-from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.models.gr2st_published.batch import Batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork
 from gr2st_core.models.gr2st_published.retrieval import retrieve
+from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
@@ -82,7 +82,12 @@ class FittedPublished:
 
     def state(self) -> ModelState:
         """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
-        return ModelState(stored_weights(self.network, self.scaler), self.config, self.bank.to_arrays(), self.history)
+        return ModelState(
+            stored_weights(self.network, {"scaler": self.scaler.to_arrays()}),
+            self.config,
+            self.bank.to_arrays(),
+            self.history,
+        )
 
 
 def build_bank(

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gr2st_core.errors import CheckpointError
-from gr2st_core.models.gr2st.scaling import FeatureScaler
 from gr2st_core.models.gr2st_published.attention import MATRIX_UP_TO
 from gr2st_core.models.gr2st_published.batch import Batch, as_batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork, build_network
+from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.training.loop import seeded
 from gr2st_core.training.steps import CapturedStep, PlainStep, Step, restart, set_rate
@@ -46,7 +46,7 @@ class PublishedLearner:
         device: torch.device,
     ) -> None:
         self.settings = settings
-        self.scaler = FeatureScaler.fit(sections, features, max_pcs=0)
+        self.scaler = FeatureScaler.fit(sections, features)
         self.batches = [as_batch(section, self.scaler, panel, settings, device) for section in sections]
         with seeded(seed, "initialisation"):
             network = build_network(settings, d_features=self.scaler.d_features, n_genes=len(panel))
@@ -70,9 +70,8 @@ class PublishedLearner:
         self._step.update()
         return {**logged, "contrastive_chance": math.log(len(self.batches[section].expression))}
 
-    def score(self) -> float | None:
+    def score(self) -> None:
         """Nothing is left out."""
-        return None
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters, and in R2 the optimiser's state; R1's ends with the epoch."""

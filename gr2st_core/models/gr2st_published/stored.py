@@ -9,17 +9,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from gr2st_core.errors import CheckpointError
 from gr2st_core.models.gr2st.stored import (
+    Arrays,
     load_into,
     part_of,
     read_config,
-    read_scaler,
     require_array,
     require_finite,
     require_known,
 )
 from gr2st_core.models.gr2st_published.fitted import FittedPublished
 from gr2st_core.models.gr2st_published.network import build_network
+from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
@@ -37,15 +39,24 @@ def restore(
     """
     settings, panel = read_config(state.config, kind)
     require_finite(state)
-    scaler = read_scaler(part_of(state.weights, "scaler"), tuple(state.config["features"]))
+    scaler = _read_scaler(part_of(state.weights, "scaler"), tuple(state.config["features"]))
     with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
         network = build_network(settings, d_features=scaler.d_features, n_genes=len(panel))
     load_into(network, part_of(state.weights, "network"))
     bank = ReferenceBank.from_arrays(state.bank)
     require_array("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
     require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
-    require_known(state, network, scaler)
+    require_known(state, network, {"scaler": scaler.to_arrays()})
     target = state.config["target"]
     return FittedPublished(
         network.to(device).eval(), scaler, bank, settings, panel, target, state.config, state.history
     )
+
+
+def _read_scaler(arrays: Arrays, names: tuple[str, ...]) -> FeatureScaler:
+    if not {"mean", "spread"} <= set(arrays):
+        raise CheckpointError("arrays are missing", expected=["scaler.mean", "scaler.spread"], found=sorted(arrays))
+    width = arrays["mean"].shape[:1]
+    require_array("scaler.mean", arrays["mean"], np.float32, width)
+    require_array("scaler.spread", arrays["spread"], np.float32, width)
+    return FeatureScaler.from_arrays(names, arrays)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import CheckpointError, MissingArtifactError
-from gr2st_core.models.blocks import Block
+from gr2st_core.models.blocks import Block, stack_blocks
 from gr2st_core.models.low_rank.scaling import Scaling
-from gr2st_core.models.low_rank.training import LinearMap, features_of
+from gr2st_core.models.low_rank.training import LinearMap
 from gr2st_core.models.stored import read_arrays
 from gr2st_core.predictor import ModelState
 from gr2st_core.types import ImageSection, Panel, Prediction, require_image_sections
@@ -60,7 +60,7 @@ class FittedLowRank:
         LeakageError, MissingArtifactError
         """
         require_image_sections([section])
-        features, widths = features_of(section, self.blocks)
+        features, widths = stack_blocks(section, self.blocks)
         if widths != self.widths:
             raise MissingArtifactError(
                 "patch features have another width than in training",

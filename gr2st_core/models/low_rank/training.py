@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gr2st_core.models.blocks import Block
+from gr2st_core.models.blocks import Block, stack_blocks
 from gr2st_core.models.low_rank.loadings import Loadings
 from gr2st_core.models.low_rank.scaling import Scaling, block_weights, fit_scaling
 from gr2st_core.models.low_rank.solver import Candidate, Solution, solve
@@ -21,17 +21,6 @@ from gr2st_core.predictor import FitRequest
 from gr2st_core.types import ImageSection, TrainSection
 
 Floats = NDArray[np.float64]
-
-
-def features_of(section: ImageSection, blocks: Sequence[Block]) -> tuple[Floats, tuple[int, ...]]:
-    """Blocks side by side, ``(n_spots, width)``, and the width of each.
-
-    Raises
-    ------
-    MissingArtifactError
-    """
-    computed = [block.of(section) for block in blocks]
-    return np.concatenate(computed, axis=1), tuple(block.shape[1] for block in computed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +75,7 @@ class Training:
         shared: Floats | None,
     ) -> Training:
         """Compute features and targets of sections that all have the encoders needed."""
-        features, widths = zip(*(features_of(s.image, blocks) for s in sections), strict=True)
+        features, widths = zip(*(stack_blocks(s.image, blocks) for s in sections), strict=True)
         scaling, column_weights = fit_scaling(features, clip), block_weights(widths[0])
         design = np.concatenate([scaling.within(rows) for rows in features]) * column_weights
         targets = TrainingTargets.of(sections, request.panel, request.target)
@@ -105,7 +94,7 @@ class Training:
         self, solutions: Sequence[tuple[list[Candidate], Solution]], section: ImageSection
     ) -> Iterator[Floats]:
         """Deviation from the training mean in target units under each setting, each ``(n_spots, n_genes)``."""
-        features, _ = features_of(section, self.blocks)
+        features, _ = stack_blocks(section, self.blocks)
         kernel = (self.scaling(features) * self.column_weights) @ self.design.T
         for candidates, solution in solutions:
             scores = kernel @ solution.dual

@@ -30,7 +30,7 @@ from gr2st_core.training.folds import inner_splits, middle_split, split_digest
 from gr2st_core.types import CellTypes, Counts, Prediction, TrainSection, patients_of, require_image_sections
 
 GR2ST = Gr2stSettings(
-    d_embedding=16, n_heads=2, n_positions=12, top_k=20, epochs=3, patience=3, learning_rate=3e-3, max_pcs=6
+    d_embedding=16, n_heads=2, n_positions=12, top_ks=(10, 20), epochs=3, patience=3, learning_rate=3e-3, max_pcs=6
 )
 LOW_RANK = LowRankSettings(n_loadings=(6,), shared_loadings=((0.5, 4),), penalties=(0.1,), ranks=(2,), n_averaged=1)
 ENCODERS = tuple(dict.fromkeys((*M224, *ROTATED)))
@@ -351,7 +351,7 @@ def test_stray_arrays_are_refused(fitted, part, name) -> None:
 
 def test_missing_arrays_are_refused(fitted) -> None:
     state = fitted.state()
-    for name in ("training_mean", "low_rank_tcg_counts/gene_mean", "gr2st_ours/scaler.mean"):
+    for name in ("training_mean", "low_rank_tcg_counts/gene_mean", "gr2st_ours/scaler.centre"):
         weights = {key: array for key, array in state.weights.items() if key != name}
         with pytest.raises(CheckpointError):
             real_blend().load(replace(state, weights=weights))

@@ -49,6 +49,7 @@ def test_the_registry_imports_nothing_heavy() -> None:
 def test_names_can_name_tables() -> None:
     assert list(METHODS) == [
         "gr2st_ours",
+        "gr2st_ours_m224",
         "gr2st_r1",
         "gr2st_r2",
         "low_rank_m224",

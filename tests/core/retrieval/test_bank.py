@@ -98,3 +98,12 @@ def test_stored_arrays_give_the_same_bank_and_damaged_ones_are_refused():
     with pytest.raises(CheckpointError) as caught:
         ReferenceBank.from_arrays({"embeddings": bank.embeddings})
     assert caught.value.context["found"] == ["embeddings"]
+
+
+def test_several_numbers_of_neighbours_give_what_each_gives_alone():
+    bank = _bank()
+    for k, found in zip((9, 3, 100), bank.search_each(_queries(), top_ks=(9, 3, 100), temperature=0.1), strict=True):
+        alone = bank.search(_queries(), top_k=k, temperature=0.1)
+        assert np.array_equal(found.index, alone.index)
+        assert np.allclose(found.expression, alone.expression, atol=1e-6)
+        assert np.allclose(found.weights, alone.weights, atol=1e-6)

@@ -26,7 +26,7 @@ class Toy:
         return {"mse": float(self.weight)} if section else {"mse": float(self.weight), "gate": 2.0}
 
     def score(self):
-        return None if self.scores is None else self.scores[self.visited[-1][0]]
+        return None if self.scores is None else {SCORE: self.scores[self.visited[-1][0]]}
 
     def tensors(self):
         return {"weight": self.weight}
@@ -63,7 +63,7 @@ def test_without_any_defined_score_the_last_epoch_is_taken():
     assert (run.epoch, run.best_epoch) == (4, 4)
     undefined_first = Run()
     for score in (math.nan, 0.2, 0.1):
-        undefined_first.record([{"mse": 1.0}], score)
+        undefined_first.record([{"mse": 1.0}], {SCORE: score})
     assert undefined_first.best_epoch == 2
 
 

@@ -13,7 +13,7 @@ from gr2st_core.settings import Gr2stSettings
 from gr2st_core.types import CellTypes, TrainSection
 
 TINY = Gr2stSettings(
-    d_embedding=16, n_heads=2, n_positions=12, top_k=20, epochs=6, patience=6, learning_rate=3e-3, max_pcs=6
+    d_embedding=16, n_heads=2, n_positions=12, top_ks=(10, 20), epochs=6, patience=6, learning_rate=3e-3, max_pcs=6
 )
 
 

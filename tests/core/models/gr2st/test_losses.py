@@ -43,4 +43,10 @@ def test_gate_loss_leaves_unknown_spots_out_and_is_absent_without_any_known():
 
 
 def test_squared_error_is_the_mean_over_spots_and_genes():
-    assert float(losses.squared_error(torch.zeros(2, 3), torch.full((2, 3), 2.0))) == 4.0
+    assert float(losses.squared_error(torch.zeros(2, 3), torch.full((2, 3), 2.0), torch.ones(2))) == 4.0
+
+
+def test_squared_error_counts_a_spot_by_its_weight():
+    predicted = torch.tensor([[2.0, 2.0], [4.0, 4.0]])
+    assert float(losses.squared_error(torch.zeros(2, 2), predicted, torch.tensor([2.0, 0.0]))) == 4.0
+    assert float(losses.squared_error(torch.zeros(2, 2), predicted, torch.tensor([0.0, 2.0]))) == 16.0

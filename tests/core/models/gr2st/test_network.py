@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gr2st_core.models.blocks import blocks_named
 from gr2st_core.models.gr2st.batch import fit_in_table
 from gr2st_core.models.gr2st.learner import Gr2stLearner, cosine_rate, loss_terms
 from gr2st_core.models.gr2st.network import build_network
@@ -16,13 +17,13 @@ CPU = torch.device("cpu")
 def learner(typed_section, planted_request, tiny):
     sections = [typed_section("A1"), typed_section("B1")]
     return Gr2stLearner(
-        sections, [], planted_request(*sections), features=("tiny",), settings=tiny.settings, device=CPU
+        sections, [], planted_request(*sections), blocks=blocks_named(("tiny",)), settings=tiny.settings, device=CPU
     )
 
 
 def test_default_network_is_below_five_million_parameters_with_small_position_tables():
     with torch.device("meta"):
-        network = build_network(Gr2stSettings(), d_features=512, offsets=torch.empty(785))
+        network = build_network(Gr2stSettings(), d_features=512, directions=torch.empty(785, 8))
     assert sum(p.numel() for p in network.parameters()) < 5e6
     assert network.spot.column.weight.shape == network.spot.row.weight.shape == (64, 785)
 
@@ -36,6 +37,8 @@ def test_both_projections_behind_the_functional_graph_learn(learner):
 
 def test_every_parameter_gets_a_gradient_from_the_summed_loss(learner):
     query, reference = learner.train[0]
+    learner.step(0, 0)  # the head starts at zero, and what stands before it learns from the second step on
+    learner.optimiser.zero_grad()
     sum(loss_terms(learner.network, query, reference).values()).backward()
     silent = [name for name, p in learner.network.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert silent == []
@@ -46,7 +49,10 @@ def test_shuffled_spots_leave_every_loss_term_unchanged(learner, typed_section, 
     shuffled = section.rows(np.random.default_rng(0).permutation(section.image.n_spots))
     learner.network.eval()
     request = planted_request(section)
-    one, other = (loss_terms(learner.network, *learner._pair(chosen, request)) for chosen in (section, shuffled))
+    one, other = (
+        loss_terms(learner.network, *learner._pair(chosen, learner.scaler.within(chosen.image), request))
+        for chosen in (section, shuffled)
+    )
     assert one.keys() == other.keys() == {"contrastive", "mse", "attention", "gate"}
     for term, value in one.items():
         assert torch.allclose(value, other[term], atol=1e-5), term
@@ -69,7 +75,7 @@ def test_bias_norm_and_embedding_parameters_are_not_decayed(learner):
 def test_a_section_without_cell_types_trains_without_a_gate_term(planted_section, planted_request, tiny):
     section = planted_section("A1")
     learner = Gr2stLearner(
-        [section], [], planted_request(section), features=("tiny",), settings=tiny.settings, device=CPU
+        [section], [], planted_request(section), blocks=blocks_named(("tiny",)), settings=tiny.settings, device=CPU
     )
     terms = learner.step(0, 0)
     assert "gate" not in terms

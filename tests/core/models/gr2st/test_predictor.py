@@ -18,6 +18,7 @@ from gr2st_core.expression.targets import to_target
 from gr2st_core.graphs import functional
 from gr2st_core.models.gr2st import predictor as predictor_module
 from gr2st_core.models.gr2st.fitted import functional_edges
+from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 from gr2st_core.training.checkpoint import load_state, save_state, state_digest
 from gr2st_core.training.folds import inner_splits, middle_split
@@ -43,8 +44,9 @@ def test_a_planted_link_is_learned_and_shuffled_features_show_none(tiny, typed_s
 def test_prediction_is_the_stated_mix_of_its_components_in_order(fitted, typed_section):
     image = typed_section("B2").image
     prediction = fitted.predict(image)
-    mixed = 0.4 * prediction.components["retrieval"] + 0.6 * prediction.components["regression"]
-    assert prediction.weight == 0.4
+    weight = prediction.weight
+    mixed = weight * prediction.components["retrieval"] + (1 - weight) * prediction.components["regression"]
+    assert weight == fitted.config["choice"]["retrieval_weight"] in fitted.settings.retrieval_weights
     assert np.allclose(prediction.values, mixed, atol=1e-6)
     assert prediction.values.dtype == np.float32
     assert prediction.spot_ids.tolist() == image.spot_ids.tolist()
@@ -53,8 +55,7 @@ def test_prediction_is_the_stated_mix_of_its_components_in_order(fitted, typed_s
 
 @pytest.mark.parametrize(("weight", "component"), [(1.0, "retrieval"), (0.0, "regression")])
 def test_a_weight_of_one_or_zero_gives_a_component_exactly(fitted, typed_section, weight, component):
-    settings = fitted.settings.model_copy(update={"retrieval_weight": weight})
-    prediction = dataclasses.replace(fitted, settings=settings).predict(typed_section("B2").image)
+    prediction = dataclasses.replace(fitted, mix=Mix(weight, 20)).predict(typed_section("B2").image)
     assert np.array_equal(prediction.values, prediction.components[component])
 
 
@@ -105,7 +106,8 @@ def test_the_account_of_the_fit_is_complete(fitted, typed_section):
     assert inner["curve"] == curve
     assert inner["chosen_epoch"] == 1 + int(np.argmax(curve))
     assert fitted.config["n_steps"] == 3 * inner["chosen_epoch"]
-    assert fitted.config["retrieval_weight"] == {"value": 0.4, "chosen_by": "settings"}
+    assert inner["candidates"] == {"retrieval_weight": list(fitted.settings.retrieval_weights), "top_k": [10, 20]}
+    assert fitted.config["choice"] == inner["curve_mix"][inner["chosen_epoch"] - 1] == fitted.mix.as_config()
     refit = fitted.history.query("stage == 'refit'")
     assert refit["epoch"].max() == inner["chosen_epoch"]
     assert set(refit["term"]) == {"total", "contrastive", "contrastive_chance", "mse", "gate", "attention"}
@@ -166,8 +168,11 @@ def _changed(state, part, name, array):
         ("weights", "network.head.bias", lambda a: a[:, :-1]),
         ("weights", "network.head.bias", lambda a: a.astype(np.float32)),
         ("weights", "network.head.bias", lambda a: np.full_like(a, np.nan)),
-        ("weights", "scaler.spread", lambda a: a[:-1]),
-        ("weights", "scaler.mean", lambda _: None),
+        ("weights", "scaler.scale", lambda a: a[:-1]),
+        ("weights", "scaler.centre", lambda _: None),
+        ("weights", "scaler.components", lambda a: a[:-1]),
+        ("weights", "units.mean", lambda _: None),
+        ("weights", "units.spread", lambda a: a[:-1]),
         ("bank", "expression", lambda a: a[:, :-1]),
         ("bank", "embeddings", lambda a: np.full_like(a, np.inf)),
         ("bank", "spot_ids", lambda a: a[:-20]),
@@ -181,7 +186,15 @@ def test_a_state_that_does_not_fit_is_refused(tiny, fitted, part, name, change):
 
 @pytest.mark.parametrize(
     "change",
-    [{"method": "ridge"}, {"profile": "r1"}, {"features": ["other"]}, {"target": "tpm"}, {"settings": {"x": 1}}],
+    [
+        {"method": "ridge"},
+        {"profile": "r1"},
+        {"features": ["other"]},
+        {"target": "tpm"},
+        {"settings": {"x": 1}},
+        {"choice": {"top_k": 7}},
+        {"choice": None},
+    ],
 )
 def test_a_config_of_another_model_is_refused(tiny, fitted, change):
     state = fitted.state()
@@ -271,6 +284,7 @@ def test_functional_edges_are_the_same_drawn_block_by_block(fitted, typed_sectio
 
 FIT_AND_PRINT_DIGEST = """
 import runpy, sys
+from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 from gr2st_core.predictor import FitRequest
 from gr2st_core.training.checkpoint import state_digest
