@@ -20,7 +20,7 @@ from published_loo import EPOCHS, FOLDS, Task, measure, report, whole_run
 from torch import Tensor
 from train_step import PANEL, drawn_section
 
-from gr2st_core.images.efficientnet import ARCHITECTURE, MultiStage
+from gr2st_core.images.efficientnet import ARCHITECTURE, MultiStage, folded
 from gr2st_core.images.networks import NetworkEncoder
 from gr2st_core.models.gr2st_published import predictor
 from gr2st_core.models.gr2st_published.learner import PublishedLearner, weighted
@@ -143,11 +143,11 @@ def encoding() -> None:
     """Encode patches with the project's EfficientNet-Lite0, its weights random, in full and in half precision."""
     patches = np.random.default_rng(0).integers(256, size=(512, 224, 224, 3), dtype=np.uint8)
     torch.manual_seed(0)
-    network = MultiStage(timm.create_model(ARCHITECTURE, pretrained=False))
+    network = MultiStage(folded(timm.create_model(ARCHITECTURE, pretrained=False).eval()))
     middle = (0.5, 0.5, 0.5)
     full = None
     for half in (False, True):
-        encode = NetworkEncoder(network, middle, middle, device="cuda", half=half)
+        encode = NetworkEncoder(network, middle, middle, device=torch.device("cuda"), half=half)
         features = np.concatenate([encode(patches[first : first + 128]) for first in (0, 128, 256, 384)])
         full = features if full is None else full
         apart = np.abs(features - full).max() / np.abs(full).max()
@@ -159,7 +159,7 @@ def encoding() -> None:
             rate = 4 * len(patches) / (time.perf_counter() - began)
             print(f"{'bf16' if half else 'fp32'}, channels last, {size} at once: {rate:.0f} patches/s", flush=True)
         print(f"  peak {torch.cuda.max_memory_reserved() / 2**20:.0f} MB; {apart:.1e} from fp32", flush=True)
-    on_cpu = NetworkEncoder(network, middle, middle, device="cpu", half=False)(patches[:32])
+    on_cpu = NetworkEncoder(network, middle, middle, device=torch.device("cpu"), half=False)(patches[:32])
     print(
         f"  fp32 on the GPU is {np.abs(full[:32] - on_cpu).max() / np.abs(on_cpu).max():.1e} from the CPU", flush=True
     )

@@ -11,23 +11,21 @@ fold. Every process has one thread. Hours by CPU-seconds are those of a machine 
 import argparse
 import multiprocessing
 import statistics
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 
 import torch
 from memory import peak_mb
+from safetensors.numpy import save
 from train_step import PANEL, drawn_section
 
 from gr2st_core.models.gr2st_published import learner, predictor
 from gr2st_core.models.gr2st_published.predictor import PublishedPredictor
 from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import Settings
-from gr2st_core.training.checkpoint import save_state
 from gr2st_core.training.steps import LossTerms, PlainStep
 
 N_SPOTS = (
@@ -72,7 +70,7 @@ class Cost:
     peak_mb, gpu_mb
         Largest resident memory, and largest memory reserved on the GPU.
     sizes
-        Bytes of each file of a stored model.
+        Bytes of a stored model's weights and of its reference bank.
     """
 
     rest: tuple[float, float]
@@ -116,15 +114,13 @@ def train(task: Task, start: Barrier) -> Cost:
         spent = [(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(marks)]
         epochs += spent[2:-1]
         rests.append(tuple(map(sum, zip(*spent[:2], spent[-1], strict=True))))
-    with tempfile.TemporaryDirectory() as folder:
-        save_state(fitted.state(), Path(folder))
-        sizes = {file.name: file.stat().st_size for file in sorted(Path(folder).iterdir())}
+    state = fitted.state()
     return Cost(
         rest=tuple(map(statistics.median, zip(*rests, strict=True))),
         epoch=tuple(map(statistics.median, zip(*epochs, strict=True))),
         peak_mb=peak_mb(),
         gpu_mb=torch.cuda.max_memory_reserved() / 2**20 if task.device == "cuda" else 0.0,
-        sizes=sizes,
+        sizes={"weights": len(save(dict(state.weights))), "bank": len(save(dict(state.bank)))},
     )
 
 
