@@ -17,6 +17,7 @@ from gr2st_assets.assets.image import EMBEDDINGS
 from gr2st_assets.assets.predictions import MODELS, PREDICTIONS, observed
 from gr2st_assets.assets.published import published_scores
 from gr2st_assets.assets.raw import counts, slides, spots
+from gr2st_assets.assets.recall import recall_scores, recall_share
 from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
 from gr2st_assets.automation import stage_jobs
@@ -26,8 +27,8 @@ from gr2st_assets.resources import Experiment, LakeResource
 
 TABLE_ASSETS = [
     slides, spots, counts, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed, *MODELS,
-    *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, published_scores,
-    reference_bank,
+    *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
+    recall_share, published_scores, reference_bank,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

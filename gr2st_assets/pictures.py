@@ -207,3 +207,25 @@ def forest(rows: "pd.DataFrame", reference: str, title: str) -> bytes:
     axis.set_xlabel(f"mean r minus that of {reference}, 95 % interval\nfilled: p < 0.05 after Holm", fontsize=7)
     figure.suptitle(title, fontsize=8, wrap=True)
     return _png(figure)
+
+
+def recall_bars(rows: "pd.DataFrame", title: str) -> bytes:
+    """Score after training on mates and on strangers, a pair of bars per method.
+
+    Parameters
+    ----------
+    rows
+        ``name``, ``mates``, ``strangers``, one row a method.
+    title
+        Drawn above the picture.
+    """
+    figure, (axis,) = _figure(1, size=4)
+    ordered = rows.sort_values("mates").reset_index(drop=True)
+    for offset, arm, colour in ((0.2, "mates", OKABE_ITO[0]), (-0.2, "strangers", OKABE_ITO[4])):
+        axis.barh(ordered.index + offset, ordered[arm], height=0.4, color=colour, label=f"trained on {arm}")
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.set_yticks(list(ordered.index), list(ordered.name))
+    axis.set_xlabel("mean Pearson r over genes, equal numbers of training spots", fontsize=8)
+    axis.legend(fontsize=7)
+    figure.suptitle(title, fontsize=8, wrap=True)
+    return _png(figure)

@@ -76,12 +76,22 @@ ORDER BY than, difference DESC
 """  # noqa: S608
 
 
+_RECALL = """
+SELECT method || '_' || profile AS method, round(mates, 3) AS mates, round(strangers, 3) AS strangers,
+  round(share, 2) AS recall_share, sections_above || ' of ' || n_sections AS mates_better_in,
+  round(mean_training_spots) AS training_spots
+FROM recall_share WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND seed = 0
+ORDER BY mates DESC
+"""
+
+
 TABLES = (
     Part("A section held out: mean over sections", _scores("section", "all")),
     Part("A section held out, its patient in training (mates)", _scores("section", "mates")),
     Part("A section held out, its patient not in training (strangers)", _scores("section", "strangers")),
     Part("A patient held out: mean over sections", _scores("patient", "all")),
     Part("Patient by patient, each predicted by a model of the others: mean over its sections", _BY_PATIENT),
+    Part("Trained on as many spots of mates as of strangers, `per_spot`", _RECALL),
     Part("Differences, `per_spot`, a section held out, seed 0", _compared("section")),
     Part("Differences, `per_spot`, a patient held out, seed 0", _compared("patient")),
     Part("Per section, `per_spot`, a section held out (* patient not in training)", _by_section("section")),

@@ -268,6 +268,54 @@ _SPECS = (
         ),
     ),
     TableSpec(
+        "evaluation/recall_scores",
+        "Scores of models that saw the patient's other sections only, and of others that saw strangers only",
+        (*c.RUN_KEY, "method", "profile", "cohort", "section_id", "arm", "draw"),
+        (
+            *c.RUN,
+            *c.PREDICTOR,
+            *c.SECTION_OF_PATIENT,
+            c.text("arm", "whose sections the model saw: of the same patient, or of others", "mates", "strangers"),
+            c.count("draw", "which draw of training spots, from 0"),
+            c.count("n_training_spots", "spots that the model saw, the same in both arms", minimum=1),
+            c.count("n_training_sections", "sections that these are from", minimum=1),
+            c.PEARSON,
+            c.ZERO_FILLED,
+            c.SHUFFLED,
+        ),
+        "fold",
+    ),
+    TableSpec(
+        "evaluation/recall_share",
+        "How much of a score is owed to the patient's other sections, at equal numbers of training spots. Strangers "
+        "differ in depth and quality too, not only in being someone else; of two patients it says little",
+        ("cohort", "panel", "target", "seed", "method", "profile"),
+        (
+            c.COHORT,
+            c.PANEL,
+            c.TARGET,
+            c.SEED,
+            *c.PREDICTOR,
+            c.correlation(
+                "mates", "pearson where training saw the patient's other sections only; patients weigh alike"
+            ),
+            c.correlation("strangers", "the same where it saw sections of other patients only, of as many spots"),
+            Column("difference", "float64", "mates minus strangers", "", True, -2, 2),
+            Column(
+                "share",
+                "float64",
+                "difference over mates: what strangers cannot give; above 1 where they score below 0, NULL unless "
+                "mates is positive",
+                nullable=True,
+            ),
+            c.count("sections_above", "test sections in which mates score higher"),
+            c.count("n_sections", "test sections that have both mates and strangers", minimum=1),
+            c.count("n_patients", "their patients", minimum=1),
+            c.count("n_draws", "draws of training spots that were averaged", minimum=1),
+            Column("mean_training_spots", "float64", "of either arm, mean over test sections", minimum=1),
+        ),
+    ),
+    TableSpec(
         "evaluation/published_scores",
         "The literature's scores, each with what it was made under; not comparable without reading that",
         ("entry",),

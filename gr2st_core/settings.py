@@ -181,12 +181,13 @@ class EvaluationSettings(_Frozen):
     n_permutations: int = Field(20, ge=1, description="exchanges of spots averaged for the shuffled control")
     n_top_genes: int = Field(50, ge=1, description="highly expressed genes, at most a quarter of the panel")
     n_bootstrap: int = Field(1000, ge=1, description="draws of a comparison; p-values are at least 2 / (draws + 1)")
+    n_recall_draws: int = Field(3, ge=1, description="draws of training spots averaged for the recall share")
     block_pitches: float = Field(4.0, gt=0, description="side of the blocks of spots that are drawn together")
 
     @property
     def scores_digest(self) -> str:
-        """Digest of what scores depend on: not the bootstrap, which only comparisons do."""
-        names = ("n_bootstrap", "block_pitches")
+        """Digest of what scores depend on: not the bootstrap nor the draws, which only other tables do."""
+        names = ("n_bootstrap", "block_pitches", "n_recall_draws")
         defaults = {name: type(self).model_fields[name].default for name in names}
         return self.model_copy(update=defaults).digest
 
@@ -194,6 +195,11 @@ class EvaluationSettings(_Frozen):
     def bootstrap_digest(self) -> str:
         """Digest of what comparisons depend on."""
         return EvaluationSettings(n_bootstrap=self.n_bootstrap, block_pitches=self.block_pitches).digest
+
+    @property
+    def recall_digest(self) -> str:
+        """Digest of what recall shares depend on."""
+        return EvaluationSettings(n_recall_draws=self.n_recall_draws, n_permutations=self.n_permutations).digest
 
 
 class Settings(_Frozen):

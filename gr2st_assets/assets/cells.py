@@ -48,7 +48,7 @@ def _annotation(work: SectionWork) -> Mapping[str, str]:
     "cells/cell_types",
     deps=("raw/spots", "raw/counts"),
     code=("gr2st_core.cells", "gr2st_core.expression.lognorm", "gr2st_core.expression.breast_markers"),
-    checks=("proportions_sum_to_one",),
+    checks=("proportions_sum_to_one", "every_spot_has_rows"),
     files=_annotation,
     kinds=frozenset({"scanpy"}),
 )
@@ -74,7 +74,7 @@ def cell_types(work: SectionWork) -> Product:
         table,
         {"n_spots": len(spot_ids), "n_unknown": unknown, "source": types.source, "method": types.method},
         pictures.shares(table, f"{work.key}: {types.method}"),
-        [domain.proportions_sum_to_one(table)],
+        [domain.proportions_sum_to_one(table), domain.every_spot_has_rows(table, spot_ids)],
     )
 
 

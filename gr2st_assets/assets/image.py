@@ -67,6 +67,7 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
                 "embedding": pa.ListArray.from_arrays(offsets, pa.array(features.ravel(), pa.float32())),
             }
         )
+        findings.append(domain.every_spot_has_rows(table, spots.spot_id))
         return Product(
             table,
             {"n_spots": len(spots), "width": spec.width, "span_um": spec.span_um},
@@ -78,7 +79,7 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
         f"image/embeddings_{encoder}",
         deps=("raw/slides", "raw/spots"),
         code=("gr2st_core.images",),
-        checks=("patch_span", "resolution", "embeddings_vary"),
+        checks=("patch_span", "resolution", "embeddings_vary", "every_spot_has_rows"),
         settings_hash=lambda settings: settings.images.digest + encoder_digest(encoder),
         kinds=frozenset({"torch"}),
         pool="gpu",

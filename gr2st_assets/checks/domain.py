@@ -106,6 +106,15 @@ def embeddings_vary(features: "np.ndarray") -> CheckRow:
     return _rule("embeddings_vary", "finite features that differ between spots", not_finite + constant, **facts)
 
 
+def every_spot_has_rows(table: "pa.Table | pd.DataFrame", spot_ids: Collection[str]) -> CheckRow:
+    """A table of a section speaks of each of its spots, and of no other."""
+    import pandas as pd
+
+    spoken_of = set(pd.unique(table["spot_id"].to_pandas() if hasattr(table, "schema") else table["spot_id"]))
+    faults = sorted(spoken_of ^ set(spot_ids))
+    return _rule("every_spot_has_rows", "rows of every spot of the section and of no other", faults, n=len(spot_ids))
+
+
 def proportions_sum_to_one(table: "pd.DataFrame") -> CheckRow:
     """A spot's class proportions sum to 1, or are all unknown."""
     sums = table.groupby("spot_id").proportion.sum(min_count=1)
@@ -224,6 +233,15 @@ def comparisons_agree(table: "pd.DataFrame", scores: "pd.DataFrame | None", unli
                 if not abs(a - b - row.difference) < 1e-6:
                     faults.append(f"{place} {row.method_a}_{row.profile_a}: {row.difference:.6f}, scores {a - b:.6f}")
     return _remark("comparisons_agree", _AGREE, faults, rows=len(table), compared=n_compared)
+
+
+def arms_are_equal(table: "pd.DataFrame") -> CheckRow:
+    """Models that saw mates and models that saw strangers learnt from equally many spots, draw by draw."""
+    keys = ["method", "profile", "section_id", "draw"]
+    sizes = table.pivot_table(index=keys, columns="arm", values="n_training_spots")
+    sizes = sizes.reindex(columns=["mates", "strangers"])
+    wrong = sizes[sizes.mates != sizes.strangers]  # an arm that is missing differs too
+    return _rule("arms_are_equal", "both arms hold as many training spots", list(wrong.index), rows=len(table))
 
 
 def nothing_to_compare() -> CheckRow:

@@ -25,6 +25,9 @@ from gr2st_core.types import SectionKey
 
 ArmName = Literal["mates", "strangers"]
 ARMS: tuple[ArmName, ...] = ("mates", "strangers")
+MIN_SPOTS = 40
+"""Models of fewer training spots say little of either side, and some methods refuse to be trained on them."""
+SET = ["cohort", "panel", "target", "seed", "method", "profile"]
 _SECTION = ["cohort", "section_id", "patient_id"]
 
 
@@ -51,7 +54,7 @@ class Arm:
 
 
 def recall_arms(n_spots: Mapping[SectionKey, int], patients: Mapping[SectionKey, str], *, seed: int) -> list[Arm]:
-    """Make both arms of every section that has mates and strangers, of as many spots as the smaller side has.
+    """Make both arms of every section with enough mates and strangers, of as many spots as the smaller side has.
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ def recall_arms(n_spots: Mapping[SectionKey, int], patients: Mapping[SectionKey,
     Returns
     -------
     Two arms a section, mates first, in key order. Spots are drawn without replacement from all of a side alike, so a
-    larger section gives more of them.
+    larger section gives more of them. No arms where the smaller side has less than ``MIN_SPOTS``.
     """
     arms = []
     for test in sorted(n_spots):
@@ -73,7 +76,7 @@ def recall_arms(n_spots: Mapping[SectionKey, int], patients: Mapping[SectionKey,
             "strangers": [key for key in others if patients[key] != patients[test]],
         }
         size = min(sum(n_spots[key] for key in side) for side in sides.values())
-        if size:
+        if size >= MIN_SPOTS:
             arms += [Arm(test, name, seed, _draw(sides[name], n_spots, size, test, name, seed)) for name in ARMS]
     return arms
 
@@ -154,3 +157,42 @@ def recall_share(scores: pd.DataFrame, *, column: str = "pearson") -> RecallShar
     mates, strangers = float(both["mates"]), float(both["strangers"])
     share = (mates - strangers) / mates if mates > 0 else float("nan")
     return RecallShare(mates, strangers, share, sections)
+
+
+def recall_table(scores: pd.DataFrame, *, column: str = "pearson") -> pd.DataFrame:
+    """Recall share of every method.
+
+    Parameters
+    ----------
+    scores
+        One row per section, arm, ``draw`` and set: cohort, panel, target, seed, method, profile, section_id,
+        patient_id, arm, n_training_spots and ``column``.
+
+    Returns
+    -------
+    One row a set: mates, strangers, difference, share (see ``RecallShare``), sections_above (in which mates are
+    better), n_sections, n_patients, n_draws, mean_training_spots (mean over sections).
+
+    Raises
+    ------
+    SchemaError
+        As ``recall_share``.
+    """
+    rows = []
+    for values, part in scores.groupby(SET):
+        found = recall_share(part.drop(columns="seed").rename(columns={"draw": "seed"}), column=column)
+        rows.append(
+            {
+                **dict(zip(SET, values, strict=True)),
+                "mates": found.mates,
+                "strangers": found.strangers,
+                "difference": found.difference,
+                "share": found.share,
+                "sections_above": int((found.sections.mates > found.sections.strangers).sum()),
+                "n_sections": len(found.sections),
+                "n_patients": len(found.sections[["cohort", "patient_id"]].drop_duplicates()),
+                "n_draws": part.draw.nunique(),
+                "mean_training_spots": found.sections.n_training_spots.mean(),
+            }
+        )
+    return pd.DataFrame(rows)

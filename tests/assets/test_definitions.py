@@ -64,3 +64,11 @@ def test_stages_cover_every_asset_once():
         for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys
     ]
     assert sorted(covered) == sorted(asset.key for asset in ASSETS)
+
+
+def test_missing_rows_of_features_and_cell_types_block_what_follows():
+    checked = [asset for asset in ASSETS if asset.key.path[0] in ("image", "cells")]
+    assert len(checked) > 3
+    for asset in checked:
+        checks = {check.name: check for check in asset.check_specs}
+        assert checks["every_spot_has_rows"].blocking

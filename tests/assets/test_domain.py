@@ -112,6 +112,16 @@ CASES = {
         lambda: domain.embeddings_vary(np.array([[np.nan, 0], [1, 2]], dtype=np.float32)),
         "rows_not_finite",
     ),
+    "every_spot_has_features": (
+        lambda: domain.every_spot_has_rows(pa.table({"spot_id": ["1x2", "1x1"]}), ["1x1", "1x2"]),
+        lambda: domain.every_spot_has_rows(pa.table({"spot_id": ["1x2"]}), ["1x1", "1x2"]),
+        "1x1",
+    ),
+    "every_spot_has_cell_types": (
+        lambda: domain.every_spot_has_rows(TYPES, ["1x1", "1x2"]),
+        lambda: domain.every_spot_has_rows(TYPES, ["1x1"]),
+        "1x2",
+    ),
     "proportions_sum_to_one": (
         lambda: domain.proportions_sum_to_one(TYPES),
         lambda: domain.proportions_sum_to_one(TYPES.assign(proportion=[0.5, 0.75, np.nan, np.nan])),

@@ -26,7 +26,7 @@ def page_of(small_lake, rows_of):
                 "evaluation/scoreboard", board.assign(split_unit=units, gr2st_share=pd.array(own, "Float64"))
             )
         with duckdb.connect(str(small_lake.build()), read_only=True) as connection:
-            return page(lambda query: connection.execute(query, _used(query)).to_arrow_reader().read_all(), "c", "p")
+            return page(lambda query: connection.sql(query, params=_used(query)).to_arrow_reader().read_all(), "c", "p")
 
     return write
 

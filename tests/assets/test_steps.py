@@ -141,3 +141,16 @@ def test_a_warning_is_reported_and_published(runs):
     assert evaluations["graph_degrees"].severity == dg.AssetCheckSeverity.WARN
     rows = runs.lake.read_table(runs.lake.slots("checks/graphs__spatial_graph")[0]).to_pylist()
     assert [row["partition_key"] for row in rows if row["check_name"] == "graph_degrees"] == ["c/A1"]
+
+
+def test_a_product_that_fails_a_blocking_rule_is_not_published_and_the_check_says_so(runs):
+    runs.run()
+    before = [runs.lake.require_head(slot) for slot in runs.lake.slots(NAME)]
+    runs.inputs = "v2"
+    runs.findings["c/A1"] = CheckRow("graph_degrees", "every spot has rows", False, "critical", True, 1, '{"n": 1}')
+    result = runs.run()
+    assert not result.success
+    assert runs.lake.require_head(section_slot(runs.lake, NAME, SectionKey.parse("c/A1"))) == before[0]
+    assert runs.lake.require_head(section_slot(runs.lake, NAME, SectionKey.parse("c/B1"))) != before[2]
+    evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
+    assert not evaluations["graph_degrees"].passed

@@ -50,7 +50,9 @@ def test_predictions_do_not_know_the_held_out_section(materialized, cohort, tmp_
     held = [slot for slot in before if slot.value("fold") in ("section-A1", "patient-A")]
     predicted = [slot for slot in held if slot.table.startswith(("predictions/predictions_", "models/"))]
     assert len(predicted) == 2 * 2 * len(project.methods)
-    assert [slot for slot in predicted if before[slot] != after[slot]] == []
+    panels = [slot for slot in held if slot.table == "expression/panel"]
+    assert len(panels) == 2
+    assert [slot for slot in (*panels, *predicted) if before[slot] != after[slot]] == []
     changed = {slot.table for slot in before if before[slot] != after[slot]}
     if disturb is randomize_counts:
         assert {"raw/counts", "predictions/observed", "evaluation/gene_scores"} <= changed

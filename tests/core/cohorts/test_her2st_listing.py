@@ -41,6 +41,14 @@ def test_sections_are_listed_with_patient_and_files(cohort: Path) -> None:
     assert entries[0].annotations == {}
 
 
+def test_the_order_of_files_in_their_folder_does_not_matter(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Her2stReader().entries("toy", cohort)
+    for name in ("iterdir", "glob"):
+        original = getattr(Path, name)
+        monkeypatch.setattr(Path, name, lambda self, *a, _list=original: iter(sorted(_list(self, *a), reverse=True)))
+    assert Her2stReader().entries("toy", cohort) == expected
+
+
 def test_annotations_are_found_per_section(cohort: Path) -> None:
     label = cohort / "data/ST-pat/lbl/A1_labeled_coordinates.tsv"
     archive = cohort / "res/ST-deconv/props/major.zip"

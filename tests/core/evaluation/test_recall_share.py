@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gr2st_core.errors import SchemaError
-from gr2st_core.evaluation.recall_share import recall_arms, recall_share
+from gr2st_core.evaluation.recall_share import MIN_SPOTS, recall_arms, recall_share, recall_table
 from gr2st_core.types import SectionKey
 
 B4, C2, C3, C4 = (SectionKey("c", name) for name in ("B4", "C2", "C3", "C4"))
@@ -74,3 +74,22 @@ def test_an_unfair_comparison_is_refused():
         recall_share(scores().query("not (arm == 'mates' and seed == 1)"))
     with pytest.raises(SchemaError, match="once a seed"):
         recall_share(pd.concat([scores(), scores().head(1)]))
+
+
+def test_a_table_has_one_row_a_method_and_agrees_with_the_share_of_each():
+    draws = scores().rename(columns={"seed": "draw"}).assign(panel="p", target="per_spot", seed=0, profile="x")
+    worse = draws.assign(method="b", pearson=draws.pearson.where(draws.arm == "mates", 0.0))
+    table = recall_table(pd.concat([draws.assign(method="a"), worse], ignore_index=True)).set_index("method")
+    expected = recall_share(scores())
+    assert table.loc["a", ["mates", "strangers", "difference", "share"]].tolist() == pytest.approx(
+        [expected.mates, expected.strangers, expected.difference, expected.share]
+    )
+    assert table.loc["a", ["sections_above", "n_sections", "n_patients", "n_draws"]].tolist() == [2, 3, 2, 2]
+    assert table.loc["b", "share"] == pytest.approx(1)
+    assert table.mean_training_spots.tolist() == [100, 100]
+
+
+def test_too_few_spots_on_either_side_give_no_arms():
+    few = {**SPOTS, B4: MIN_SPOTS - 1}
+    assert recall_arms(few, PATIENTS, seed=0) == []
+    assert len(recall_arms({**SPOTS, B4: MIN_SPOTS}, PATIENTS, seed=0)) == 6

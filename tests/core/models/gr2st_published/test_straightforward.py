@@ -1,4 +1,4 @@
-"""Loss, gradients and edges against a second computation: one spot and one edge at a time, from the method's text.
+"""Loss, gradients, edges, training and prediction against a second computation, one spot at a time, from the text.
 
 Nothing of the package is used in it but the names of the parameters. It runs in float64.
 """
@@ -11,6 +11,7 @@ import torch
 
 from gr2st_core.models.gr2st_published import attention
 from gr2st_core.models.gr2st_published.learner import weighted
+from gr2st_core.models.gr2st_published.predictor import PublishedPredictor
 
 N_HEADS, K = 4, 20
 
@@ -170,3 +171,87 @@ def pairs_of(edges):
     assert torch.equal(sender, edges.sender)
     assert edges.first.tolist() == np.searchsorted(receiver.numpy(), np.arange(len(edges.mask))).tolist()
     return set(zip(sender.tolist(), receiver.tolist(), strict=True))
+
+
+class PlainAdam:
+    """Adam with L2 decay in the gradient, written out; parameters without a gradient stay."""
+
+    def __init__(self, p):
+        self.p, self.t = p, 0
+        self.m, self.v = ({name: torch.zeros_like(v) for name, v in p.items()} for _ in range(2))
+
+    def step(self, rate):
+        self.t += 1
+        for name, value in self.p.items():
+            if value.grad is None:
+                continue
+            g = value.grad + 1e-3 * value.detach()
+            self.m[name] = 0.9 * self.m[name] + 0.1 * g
+            self.v[name] = 0.999 * self.v[name] + 0.001 * g**2
+            m, v = self.m[name] / (1 - 0.9**self.t), self.v[name] / (1 - 0.999**self.t)
+            with torch.no_grad():
+                value -= rate * m / (v.sqrt() + 1e-8)
+            value.grad = None
+
+
+def straightforward_fit(profile, p, data, *, epochs, late_epoch, rate):
+    """Whole-section steps; R1 makes its optimiser anew in each epoch, R2 has one and slows down late."""
+    adam = PlainAdam(p)
+    for epoch in range(epochs):
+        adam = PlainAdam(p) if profile == "r1" else adam
+        loss, _, _ = straightforward(profile, p, *data)
+        loss.backward()
+        adam.step(1e-5 if profile == "r2" and epoch >= late_epoch else rate)
+
+
+def straightforward_prediction(profile, p, data, query, top_k):
+    """Weighted mean of the nearest spots by cosine, by 1 / L1^2; in R2 0.4 of it and 0.6 of the head."""
+    _, expression, grid, classes = data
+    s = spot_inputs(p, expression, grid, classes)
+    functional = functional_pairs(profile, layer(p, "spot.head", s) @ layer(p, "spot.tail", s).T, classes)
+    one, _, _ = gat(p, "spot.functional", layer(p, "spot.head", s), functional)
+    two, _, _ = gat(p, "spot.spatial", layer(p, "spot.place", s), spatial_pairs(profile, grid))
+    fused = norm(p, "spot.fusion.2", layer(p, "spot.fusion.0", one + two).clamp(min=0))
+    keys, rows = projection_head(p, "spot.projection", fused), []
+    for q in projection_head(p, "image", query):
+        cosine = [float(q @ key / q.norm() / key.norm()) for key in keys]
+        near = sorted(range(len(keys)), key=lambda k: -cosine[k])[:top_k]
+        weights = torch.tensor([1 / (float((q - keys[k]).abs().sum()) ** 2 + 1e-8) for k in near])
+        rows.append(sum(w * expression[k] for w, k in zip(weights / weights.sum(), near, strict=True)))
+    if profile == "r1":
+        return torch.stack(rows)
+    embedded, mixed = projection_head(p, "image", query), 0.0
+    gate = layer(p, "head.gate.2", layer(p, "head.gate.0", embedded).clamp(min=0)).softmax(1)
+    for c in range(6):
+        part = slice(c * embedded.shape[1], (c + 1) * embedded.shape[1])
+        hidden = gelu(embedded @ p["head.hidden.weight"][part].T + p["head.hidden.bias"][part])
+        mixed = mixed + gate[:, c : c + 1] * (hidden @ p["head.out"][c] + p["head.bias"][c])
+    return 0.4 * torch.stack(rows) + 0.6 * mixed
+
+
+def test_a_whole_fit_and_its_predictions_equal_a_straightforward_computation(
+    profile, tiny, typed_section, planted_request, make_learner
+):
+    changes = {"dropout": 0.0, "n_heads": N_HEADS, "epochs": 3, **({"late_epoch": 2} if profile == "r2" else {})}
+    section, query = typed_section("A1", n_spots=30), typed_section("B2", n_spots=24).image
+    learner = make_learner(profile, section, **changes)  # for the same first weights, and the section as numbers
+    p = {name: v.detach().double().requires_grad_() for name, v in learner.network.named_parameters()}
+    batch, grid = learner.batches[0], section.image.array_xy.astype(int).tolist()
+    seen = section.image.features["tiny"].astype(float)
+    assert np.allclose(batch.features, (seen - seen.mean(0)) / seen.std(0), atol=1e-4)
+    data = batch.features.double(), batch.expression.double(), grid, batch.classes.tolist()
+    straightforward_fit(profile, p, data, epochs=3, late_epoch=2, rate=learner.settings.learning_rate)
+
+    fitted = PublishedPredictor(("tiny",), learner.settings).fit(planted_request(section))
+    moved = max(float((p[name] - v).detach().abs().max()) for name, v in learner.network.named_parameters())
+    assert moved > 2 * learner.settings.learning_rate
+    for name, trained in fitted.network.named_parameters():
+        assert (trained - p[name]).abs().max() <= 2e-3 * p[name].detach().abs().max().clamp(min=1), name
+    with torch.no_grad():
+        rows = torch.from_numpy((query.features["tiny"] - seen.mean(0)) / seen.std(0))
+        expected = straightforward_prediction(profile, p, data, rows, learner.settings.top_k).numpy()
+    found = fitted.predict(query).values
+    assert np.ptp(found, axis=0).min() > 0.01
+    # weights and bank are stored as float16, which may exchange the last of a query's neighbours
+    assert (np.abs(found - expected).max(axis=1) < 1e-3).sum() >= query.n_spots - 2
+    assert np.abs(found - expected).max() < 0.1
