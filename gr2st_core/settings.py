@@ -84,9 +84,9 @@ class Gr2stSettings(_Frozen):
     mse_weight: float = Field(50.0, ge=0)
     gate_weight: float = Field(1.0, ge=0)
     attention_weight: float = Field(0.01, ge=0)
-    max_pcs: int = Field(256, ge=1, description="principal components of the training features")
-    head_rank: int = Field(8, ge=1, description="gene directions that the head predicts along")
-    depth_exponent: float = Field(0.5, ge=0, description="power of a spot's depth in its weight in the squared error")
+    max_pcs: int = Field(128, ge=1, description="principal components of the training features")
+    head_rank: int = Field(4, ge=1, description="gene directions that the head predicts along")
+    depth_exponent: float = Field(0.0, ge=0, description="power of a spot's depth in its weight in the squared error")
     graph: GraphSettings = GraphSettings()
 
 

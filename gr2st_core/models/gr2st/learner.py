@@ -20,7 +20,7 @@ from gr2st_core.models.blocks import Block
 from gr2st_core.models.gr2st import losses
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
 from gr2st_core.models.gr2st.fitted import build_bank, predict_parts
-from gr2st_core.models.gr2st.mixing import best_mix
+from gr2st_core.models.gr2st.mixing import scores_of
 from gr2st_core.models.gr2st.network import Gr2stNetwork, build_network
 from gr2st_core.models.gr2st.scaling import BlockScaler
 from gr2st_core.models.gr2st.units import fit_units
@@ -94,7 +94,7 @@ class Gr2stLearner:
         return {**logged, "contrastive_chance": math.log(len(reference.expression))}
 
     def score(self) -> dict[str, float] | None:
-        """Inner score of the best mixture of regression and retrieval over validation sections, and that mixture."""
+        """Inner score of every mixture of regression and retrieval over validation sections, and the best of them."""
         if not self.validation:
             return None
         self.network.eval()
@@ -108,8 +108,9 @@ class Gr2stLearner:
             if broken := sum(int((~np.isfinite(part)).sum()) for part in parts):
                 raise NonFiniteError("inner predictions are not finite", found=broken)
             sections.append(SectionMoments.of(reference.expression.cpu().numpy(), parts))
-        best, score = best_mix(sections, self.settings)
-        return {SCORE: score, **{f"inner_{name}": float(value) for name, value in best.as_config().items()}}
+        scores = scores_of(sections, self.settings)
+        defined = [score for score in scores.values() if not math.isnan(score)]
+        return {SCORE: max(defined, default=math.nan), **scores}
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and optimiser state."""

@@ -18,14 +18,14 @@ import pandas as pd
 from gr2st_core.models.blocks import blocks_named, encoders_of
 from gr2st_core.models.gr2st.fitted import FittedGr2st, build_bank, round_matrices
 from gr2st_core.models.gr2st.learner import Gr2stLearner
-from gr2st_core.models.gr2st.mixing import Mix
+from gr2st_core.models.gr2st.mixing import Chosen, choose
 from gr2st_core.models.gr2st.stored import require_kind, restore
 from gr2st_core.models.linear import with_features
 from gr2st_core.predictor import FitRequest, ModelState, Needs
 from gr2st_core.settings import Gr2stSettings
 from gr2st_core.training.device import pick_device
 from gr2st_core.training.folds import InnerSplit, inner_splits, middle_split, split_digest
-from gr2st_core.training.loop import SCORE, Run, train
+from gr2st_core.training.loop import Run, train
 from gr2st_core.types import TrainSection
 
 
@@ -54,8 +54,9 @@ class Gr2stPredictor:
         Notes
         -----
         The number of epochs, the share of retrieval and the number of neighbours are those with the highest inner
-        score on one inner split; all sections are then trained on for that number of epochs. ``config["inner"]`` tells
-        the split, its digest and the curve.
+        score on one inner split, or where there is one section only, on the mean of its four quadrants, each too small
+        a judge alone; all sections are then trained on for that number of epochs. ``config["inner"]`` tells splits,
+        digests and curve.
 
         Raises
         ------
@@ -64,9 +65,11 @@ class Gr2stPredictor:
             ``request.workdir`` holds another job's snapshots.
         """
         sections = with_features(request.sections, self.needs.features)
-        split = middle_split(inner_splits(sections, request.split_unit))
-        inner, _ = self._train(split.train, split.validation, request, "inner", self.settings.epochs)
-        refit, learner = self._train(sections, [], request, "refit", inner.best_epoch)
+        splits = _judges(inner_splits(sections, request.split_unit))
+        stages = ["inner", *(f"inner_{n}" for n in range(2, len(splits) + 1))]
+        inner = [self._search(request, *pair) for pair in zip(splits, stages, strict=True)]
+        chosen = choose(inner, self.settings)
+        refit, learner = self._train(sections, [], request, "refit", chosen.epoch)
         round_matrices(learner.network)
         network = learner.network.eval()
         return FittedGr2st(
@@ -74,12 +77,15 @@ class Gr2stPredictor:
             scaler=learner.scaler,
             units=learner.units,
             bank=build_bank(network, [reference for _, reference in learner.train], sections),
-            mix=_mixes(inner)[inner.best_epoch - 1],
+            mix=chosen.mix,
             settings=self.settings,
             panel=request.panel,
             target=request.target,
-            config=self._account(request, sections, split, inner),
-            history=pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True),
+            config=self._account(request, sections, splits, chosen),
+            history=pd.concat(
+                [*(run.history(stage) for run, stage in zip(inner, stages, strict=True)), refit.history("refit")],
+                ignore_index=True,
+            ),
         )
 
     def fit_inner(self, request: FitRequest, split: InnerSplit) -> FittedGr2st:
@@ -88,15 +94,15 @@ class Gr2stPredictor:
         With the split that `fit` uses and the same folder, the search for that number is done once for both. The
         parameters of the best epoch are not kept in it, so that many epochs are then repeated, to the bit.
         """
-        inner, _ = self._train(split.train, split.validation, request, "inner", self.settings.epochs)
-        _, learner = self._train(split.train, [], request, "inner", inner.best_epoch, "inner_best")
+        chosen = choose([self._search(request, split, "inner")], self.settings)
+        _, learner = self._train(split.train, [], request, "inner", chosen.epoch, "inner_best")
         network = learner.network.eval()
         return FittedGr2st(
             network=network,
             scaler=learner.scaler,
             units=learner.units,
             bank=build_bank(network, [reference for _, reference in learner.train], split.train),
-            mix=_mixes(inner)[inner.best_epoch - 1],
+            mix=chosen.mix,
             settings=self.settings,
             panel=request.panel,
             target=request.target,
@@ -114,6 +120,13 @@ class Gr2stPredictor:
         require_kind(state, self.method, self.profile, self.needs.features)
         return restore(state, self.blocks, pick_device())
 
+    def _search(self, request: FitRequest, split: InnerSplit, stage: str) -> Run:
+        # Runs that are averaged epoch by epoch are of one length.
+        patience = None if split.unit == "quadrant" else self.settings.patience
+        epochs = self.settings.epochs
+        run, _ = self._train(split.train, split.validation, request, stage, epochs, patience=patience)
+        return run
+
     def _train(
         self,
         sections: Sequence[TrainSection],
@@ -122,6 +135,7 @@ class Gr2stPredictor:
         stage: str,
         epochs: int,
         file: str | None = None,
+        patience: int | None = None,
     ) -> tuple[Run, Gr2stLearner]:
         learner = Gr2stLearner(
             sections, validation, request, blocks=self.blocks, settings=self.settings, device=pick_device()
@@ -131,7 +145,7 @@ class Gr2stPredictor:
             stage=stage,
             epochs=epochs,
             seed=request.seed,
-            patience=self.settings.patience if validation else None,
+            patience=patience,
             snapshot=_snapshot(request.workdir, file or stage),
             job=self._job(request, sections),
             progress=request.progress,
@@ -139,7 +153,7 @@ class Gr2stPredictor:
         return run, learner
 
     def _account(
-        self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run
+        self, request: FitRequest, sections: Sequence[TrainSection], splits: Sequence[InnerSplit], chosen: Chosen
     ) -> dict[str, Any]:
         return {
             "method": self.method,
@@ -152,20 +166,21 @@ class Gr2stPredictor:
             "seed": request.seed,
             "sections": [str(section.key) for section in sections],
             "split_digest": split_digest(sections),
-            "n_steps": inner.best_epoch * len(sections),
-            "choice": _mixes(inner)[inner.best_epoch - 1].as_config(),
+            "n_steps": chosen.epoch * len(sections),
+            "choice": chosen.mix.as_config(),
             "inner": {
-                "unit": split.unit,
-                "train": [str(section.key) for section in split.train],
-                "validation": [str(section.key) for section in split.validation],
-                "split_digest": split_digest(split.train),
-                "chosen_epoch": inner.best_epoch,
+                "unit": splits[0].unit,
+                "train": [str(section.key) for section in splits[0].train],
+                "validation": [str(section.key) for section in splits[0].validation],
+                "split_digest": split_digest(splits[0].train),
+                "split_digests": [split_digest(split.train) for split in splits],
+                "chosen_epoch": chosen.epoch,
                 "candidates": {
                     "retrieval_weight": list(self.settings.retrieval_weights),
                     "top_k": list(self.settings.top_ks),
                 },
-                "curve": [value if math.isfinite(value) else None for value in inner.values(SCORE)],
-                "curve_mix": [mix.as_config() for mix in _mixes(inner)],
+                "curve": [value if math.isfinite(value) else None for value in chosen.curve],
+                "curve_mix": [mix.as_config() for mix in chosen.curve_mix],
             },
         }
 
@@ -181,10 +196,11 @@ class Gr2stPredictor:
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
 
 
-def _mixes(inner: Run) -> list[Mix]:
-    """Best mixture of every epoch."""
-    pairs = zip(inner.values("inner_retrieval_weight"), inner.values("inner_top_k"), strict=True)
-    return [Mix(weight, int(top_k)) for weight, top_k in pairs]
+def _judges(splits: Sequence[InnerSplit]) -> list[InnerSplit]:
+    """Splits that choices are made on, the middle one first; alone unless it is a quadrant."""
+    middle = middle_split(splits)
+    rest = splits if middle.unit == "quadrant" else ()
+    return [middle, *(split for split in rest if split is not middle)]
 
 
 def _snapshot(workdir: Path | None, file: str) -> Path | None:

@@ -379,10 +379,10 @@ def test_the_blend_finds_what_the_component_alone_has_trained(request_of, tmp_pa
     steps: list[int] = []
     original = Gr2stPredictor._train
 
-    def spy(self, sections, validation, request, stage, epochs, file=None):
+    def spy(self, sections, validation, request, stage, epochs, file=None, **options):
         held = request.workdir / f"{file or stage}.safetensors"
         steps.append(0 if held.exists() else epochs)
-        return original(self, sections, validation, request, stage, epochs, file)
+        return original(self, sections, validation, request, stage, epochs, file, **options)
 
     monkeypatch.setattr(Gr2stPredictor, "_train", spy)
     blended = real_blend().fit(replace(request, workdir=within, workdirs={"gr2st_ours": alone}))

@@ -12,9 +12,10 @@ from gr2st_core.models.blend.mixture import SectionMoments
 from gr2st_core.models.blocks import blocks_named
 from gr2st_core.models.gr2st.fitted import functional_edges
 from gr2st_core.models.gr2st.learner import Gr2stLearner, loss_terms
-from gr2st_core.models.gr2st.mixing import Mix, best_mix, mixes
+from gr2st_core.models.gr2st.mixing import Mix, choose, mixes, scores_of
 from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 from gr2st_core.settings import Gr2stSettings
+from gr2st_core.training.loop import SCORE, Run
 
 CPU = torch.device("cpu")
 NAMES = ("A1", "A2", "B1")
@@ -128,12 +129,12 @@ def test_one_candidate_fixes_the_mixture(tiny, typed_section, planted_request, c
     assert np.array_equal(prediction.values, prediction.components[component])
 
 
-def test_the_chosen_mixture_is_the_best_candidate():
+def test_every_candidate_is_scored_as_the_mixture_it_is():
     rng = np.random.default_rng(0)
     settings = Gr2stSettings(retrieval_weights=(0.0, 0.5, 1.0), top_ks=(3, 9))
     truths = [rng.normal(size=(30, 5)).astype(np.float32) for _ in range(2)]
     parts = [[truth + 2 * rng.normal(size=truth.shape) for _ in range(3)] for truth in truths]
-    mix, score = best_mix([SectionMoments.of(*pair) for pair in zip(truths, parts, strict=True)], settings)
+    found = scores_of([SectionMoments.of(*pair) for pair in zip(truths, parts, strict=True)], settings)
 
     def scored(candidate: Mix) -> float:
         of_sections = []
@@ -142,7 +143,42 @@ def test_the_chosen_mixture_is_the_best_candidate():
             of_sections.append(mean_of_defined(zero_filled(pearson_per_gene(truth, mixed), is_constant(truth))))
         return float(np.mean(of_sections))
 
-    scores = {candidate: scored(candidate) for candidate in mixes(settings)}
-    assert len(scores) == 6
-    assert mix == max(scores, key=scores.__getitem__)
-    assert score == pytest.approx(max(scores.values()))
+    assert len(found) == 6
+    assert found == {mix.term: pytest.approx(scored(mix)) for mix in mixes(settings)}
+
+
+def _run(settings: Gr2stSettings, scores: np.ndarray) -> Run:
+    run = Run()
+    for of_epoch in scores:
+        terms = {mix.term: float(score) for mix, score in zip(mixes(settings), of_epoch, strict=True)}
+        run.record([{"total": 1.0}], {SCORE: max(terms.values()), **terms})
+    return run
+
+
+def test_epoch_and_mixture_are_chosen_together_on_the_mean_over_splits():
+    settings = Gr2stSettings(retrieval_weights=(0.0, 1.0), top_ks=(3,))
+    one = _run(settings, np.array([[0.1, 0.9], [0.3, 0.4], [0.5, 0.2]]))
+    other = _run(settings, np.array([[0.2, 0.1], [0.6, 0.8], [0.2, 0.3]]))
+    alone, both = choose([one], settings), choose([one, other], settings)
+    assert (alone.epoch, alone.mix) == (1, Mix(1.0, 3))
+    assert (both.epoch, both.mix) == (2, Mix(1.0, 3))
+    assert both.curve == pytest.approx((0.5, 0.6, 0.35))
+    assert both.curve_mix == (Mix(1.0, 3), Mix(1.0, 3), Mix(0.0, 3))
+
+
+def test_without_a_defined_score_the_last_epoch_and_the_first_candidate_are_taken():
+    settings = Gr2stSettings(retrieval_weights=(0.0, 1.0), top_ks=(3,))
+    chosen = choose([_run(settings, np.full((4, 2), np.nan))], settings)
+    assert (chosen.epoch, chosen.mix) == (4, Mix(0.0, 3))
+
+
+def test_a_lone_section_is_judged_on_all_its_quadrants(tiny, typed_section, planted_request):
+    fitted = tiny.fit(planted_request(typed_section("A1")))
+    stages = fitted.history["stage"].unique().tolist()
+    inner = fitted.config["inner"]
+    assert stages == ["inner", "inner_2", "inner_3", "inner_4", "refit"]
+    assert len(set(inner["split_digests"])) == 4
+    scores = fitted.history[fitted.history["term"] == fitted.mix.term]
+    means = scores.groupby("epoch")["value"].mean()
+    assert inner["curve"][inner["chosen_epoch"] - 1] == pytest.approx(means[inner["chosen_epoch"]])
+    assert inner["curve"][inner["chosen_epoch"] - 1] == max(inner["curve"])
