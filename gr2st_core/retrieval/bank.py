@@ -20,6 +20,7 @@ from gr2st_core.errors import AlignmentError, CheckpointError, LeakageError
 from gr2st_core.types import FloatArray, SectionKey, StrArray
 
 _BLOCK = 16_777_216  # values of the largest intermediate array, 64 MB
+_FEW_ROWS = 16  # times the neighbours: in a bank this small a product with all of it beats gathering theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +96,15 @@ class ReferenceBank:
     def search_each(self, queries: Tensor, *, top_ks: Sequence[int], temperature: float) -> list[Neighbours]:
         """`search` for several numbers of neighbours, which share one ranking."""
         keys = torch.as_tensor(self.embeddings, device=queries.device).float()
-        values = torch.as_tensor(self.expression, device=queries.device).float()
         unit_keys, sizes = normalize(keys), [min(top_k, len(keys)) for top_k in top_ks]
+        values = torch.as_tensor(self.expression, device=queries.device)
+        average = _mean_of_all if len(keys) <= _FEW_ROWS * max(sizes) else _mean_of_gathered
         found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in sizes]
-        for block in queries.float().split(max(1, _BLOCK // max(len(keys), values.shape[1]))):
+        for block in queries.float().split(max(1, _BLOCK // max(len(keys), max(sizes) * self.expression.shape[1]))):
             cosine, index = (normalize(block) @ unit_keys.T).topk(max(sizes), dim=1)
             for k, parts in zip(sizes, found, strict=True):
                 weights = (cosine[:, :k] / temperature).softmax(dim=1)
-                # A product with the whole bank is faster than gathering k rows of it for every query.
-                shares = cosine.new_zeros(len(block), len(keys)).scatter_(1, index[:, :k], weights)
-                parts.append((shares @ values, weights, index[:, :k]))
+                parts.append((average(values, weights, index[:, :k]), weights, index[:, :k]))
         stacked = ([torch.cat(arrays).cpu().numpy() for arrays in zip(*parts, strict=True)] for parts in found)
         return [Neighbours(*arrays) for arrays in stacked]
 
@@ -133,6 +133,15 @@ class ReferenceBank:
             return cls(arrays["embeddings"], arrays["expression"], *names)
         except (AlignmentError, UnicodeDecodeError) as error:
             raise CheckpointError(f"a stored reference bank is damaged: {error}") from error
+
+
+def _mean_of_all(values: Tensor, weights: Tensor, index: Tensor) -> Tensor:
+    shares = weights.new_zeros(len(weights), len(values)).scatter_(1, index, weights)
+    return shares @ values.float()
+
+
+def _mean_of_gathered(values: Tensor, weights: Tensor, index: Tensor) -> Tensor:
+    return torch.einsum("qk,qkg->qg", weights, values[index].float())
 
 
 def _to_bytes(names: StrArray) -> NDArray[np.uint8]:

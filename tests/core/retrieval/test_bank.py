@@ -107,3 +107,14 @@ def test_several_numbers_of_neighbours_give_what_each_gives_alone():
         assert np.array_equal(found.index, alone.index)
         assert np.allclose(found.expression, alone.expression, atol=1e-6)
         assert np.allclose(found.weights, alone.weights, atol=1e-6)
+
+
+def test_small_and_large_banks_average_alike():
+    rng = np.random.default_rng(0)
+    keys, values = rng.normal(size=(400, 8)).astype(np.float16), rng.normal(size=(400, 5)).astype(np.float16)
+    bank = ReferenceBank(keys, values, np.repeat("c/s", 400), np.array([f"s{n}" for n in range(400)]))
+    queries = torch.from_numpy(rng.normal(size=(7, 8)).astype(np.float32))
+    few, many = (bank.search(queries, top_k=k, temperature=0.1) for k in (5, 40))
+    for found in (few, many):
+        expected = np.einsum("qk,qkg->qg", found.weights, values.astype(np.float32)[found.index])
+        np.testing.assert_allclose(found.expression, expected, atol=1e-5)
