@@ -9,7 +9,7 @@ from gr2st_core.studies.averages import average_studies
 
 
 def rows(**columns) -> pd.DataFrame:
-    """Two settings in three sections; the second section is of another patient, whose fold's own setting is the other."""
+    """Two settings in three sections; the second is of another patient, in whose fold the base's setting is another."""
     frame = pd.DataFrame(
         {
             "cohort": "toy",
