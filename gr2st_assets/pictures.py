@@ -230,7 +230,7 @@ def ablation_bars(rows: "pd.DataFrame", title: str) -> bytes:
         axis.scatter(points, [place] * len(points), s=14, facecolors="white", edgecolors="black", zorder=3)
     axis.axvline(0, color="black", linestyle=":")
     axis.set_yticks(range(len(means)), [LABELS[name] for name in means.index], fontsize=7)
-    axis.set_xlabel("Pearson r (mean over genes) minus that of the whole model\nbar: mean, point: section", fontsize=7)
+    axis.set_xlabel("Pearson r (mean over genes)\nminus that of the whole model\nbar: mean, point: section", fontsize=7)
     figure.suptitle(title, fontsize=8)
     return _png(figure)
 
@@ -264,6 +264,9 @@ def sensitivity_curves(rows: "pd.DataFrame", title: str) -> bytes:
         axis.axhline(0, color="black", linestyle=":", linewidth=0.8)
         if mean.index[0] > 0 and mean.index[-1] >= 8 * mean.index[0]:
             axis.set_xscale("log")
+            axis.minorticks_off()
+        shown = mean.index if len(mean) <= 5 else sorted({mean.index[0], *base["value"], mean.index[-1]})
+        axis.set_xticks(shown, [f"{value:g}" for value in shown])
         axis.set_ylim(-reach, reach)
         axis.set_xlabel(LABELS[name], fontsize=7)
         axis.tick_params(labelsize=6)
