@@ -118,7 +118,7 @@ def ablations() -> list[Change]:
     return [
         Change("ablation", BASE, BASE, is_base=True, needs_training=False),
         *(Change("ablation", name, "without", settings=values) for name, values in parts.items()),
-        Change("ablation", "context", "without", features=M224),
+        Change("ablation", "context", M224[0], features=M224),
         Change("ablation", "encoder", COLOR[0], features=COLOR),
     ]
 
