@@ -21,6 +21,7 @@ app.add_typer(cohort_app, name="cohort")
 Panel = Annotated[str, typer.Option(help="fold_safe, breast_markers, or a text file with one gene a line")]
 Targets = Annotated[list[str], typer.Option("--target", help="per_spot, per_gene_legacy, cp10k; may be repeated")]
 Seeds = Annotated[list[int], typer.Option("--seed", help="may be repeated")]
+Cells = Annotated[str, typer.Option(help="auto, marker_genes, deconvolution or hovernet")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="YAML overrides of the settings")]
 
 
@@ -59,7 +60,7 @@ def materialize(
     target: Targets = ["per_spot"],  # noqa: B006 - typer's way
     seed: Seeds = [0],  # noqa: B006 - typer's way
     settings: SettingsFile = None,
-    cells: Annotated[str, typer.Option(help="auto, marker_genes, deconvolution or hovernet")] = "auto",
+    cells: Cells = "auto",
     method: Annotated[list[str], typer.Option(help="only this method; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
     fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
     scored_only: Annotated[bool, typer.Option("--scored-only", help="no models that are only served")] = False,
@@ -72,6 +73,23 @@ def materialize(
             cohort, panel, target, seed, settings, fold, say, cells=cells, methods=method, scored_only=scored_only
         )
     )
+
+
+@app.command()
+def study(
+    cohort: Annotated[str, typer.Argument(help="registered cohort")],
+    panel: Panel = "fold_safe",
+    target: Annotated[str, typer.Option(help="per_spot, per_gene_legacy, cp10k")] = "per_spot",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    settings: SettingsFile = None,
+    cells: Cells = "auto",
+    fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
+    study: Annotated[list[str], typer.Option(help="ablation or sensitivity; may be repeated; both by default")] = [],  # noqa: B006 - typer's way
+) -> None:
+    """Study GR2ST: what each part is worth, how much each setting matters. Trains it some twenty times a fold."""
+    from gr2st_assets.journeys import study_cohort
+
+    raise typer.Exit(study_cohort(cohort, panel, target, seed, settings, fold, study, say, cells=cells))
 
 
 @app.command()

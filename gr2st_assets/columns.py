@@ -22,6 +22,11 @@ def correlation(name: str, description: str) -> Column:
     return Column(name, "float64", description, nullable=True, minimum=-1 - 1e-9, maximum=1 + 1e-9)
 
 
+def difference(name: str, description: str) -> Column:
+    """Describe a difference of correlations; NULL where either is undefined."""
+    return Column(name, "float64", description, nullable=True, minimum=-2, maximum=2)
+
+
 def error(name: str, description: str, unit: str = "target units") -> Column:
     """Describe a prediction error; NULL for a diagnostic, whose unit is not the target's."""
     return Column(name, "float64", description, unit, minimum=0, nullable=True)
@@ -101,10 +106,36 @@ TRAINING_PATIENTS = text(
     "strangers",
     "all",
 )
+STUDY = (
+    text("study", "what is asked: parts left out, or settings varied", "ablation", "sensitivity"),
+    text("parameter", "part or setting that is changed; base where nothing is left out"),
+    text("setting", "what it is changed to"),
+    Column("value", "float64", "setting as a number, in the unit that parameter names; NULL if it is none", "", True),
+)
+STUDY_KEY = ("study", "parameter", "setting")
 KNOWN_PATIENT = Column("patient_in_training", "bool", "whether the patient has other sections in training")
 
 MODEL_IF_ANY = text("model_id", "content hash of the trained model; NULL for a diagnostic", nullable=True)
 SCORED = (*RUN, SPLIT_UNIT, *PREDICTOR, MODEL_IF_ANY, *SECTION_OF_PATIENT, KNOWN_PATIENT)
+CHANGED = (
+    *RUN,
+    SPLIT_UNIT,
+    *STUDY,
+    Column("is_base", "bool", "whether the setting is the base's own, so that nothing is changed"),
+    *SECTION_OF_PATIENT,
+    KNOWN_PATIENT,
+    count("n_training_sections", "sections trained on: the first in key order", minimum=1),
+    count("n_training_patients", "their patients", minimum=1),
+    count("n_genes", "genes of the panel", minimum=1),
+    count("n_undefined", "genes without a defined pearson"),
+    correlation("pearson", "mean over genes of the correlation over spots"),
+    correlation("pearson_base", "the same of the base, gr2st_ours as it is, on the same genes"),
+    correlation("pearson_retrieval", "the same of retrieval alone"),
+    correlation("pearson_regression", "the same of the regression head alone"),
+    Column("retrieval_weight", "float64", "share of retrieval in the prediction", minimum=0, maximum=1),
+    count("top_k", "reference spots averaged", minimum=1),
+    correlation("pearson_inner", "best score on the inner split, by which the number of epochs was chosen"),
+)
 GENE_SCORES = (PEARSON, ZERO_FILLED, SPEARMAN, EQUAL_DEPTH, MSE, MAE)
 FIT = (R2, VARIANCE_RATIO, MORAN_OBSERVED, MORAN_PREDICTED)
 GENE_FACTS = (

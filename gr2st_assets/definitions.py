@@ -20,6 +20,7 @@ from gr2st_assets.assets.raw import counts, slides, spots
 from gr2st_assets.assets.recall import recall_scores, recall_share
 from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
+from gr2st_assets.assets.studies import FOLD_STUDIES, studies
 from gr2st_assets.automation import stage_jobs
 from gr2st_assets.console import progress_logger
 from gr2st_assets.io_manager import LakeIOManager
@@ -28,7 +29,7 @@ from gr2st_assets.resources import Experiment, LakeResource
 TABLE_ASSETS = [
     slides, spots, counts, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed, *MODELS,
     *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
-    recall_share, published_scores, reference_bank,
+    recall_share, published_scores, reference_bank, *FOLD_STUDIES, studies,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

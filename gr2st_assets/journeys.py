@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gr2st_assets import register
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import home, lake_root, prepare_environment
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
+
+if TYPE_CHECKING:
+    from gr2st_assets.runs import Outcome
 
 Say = Callable[[str], None]
 
@@ -27,6 +30,14 @@ SELECT cohort, split_unit, training_patients AS patients, panel, target, seed, m
 FROM scoreboard
 WHERE list_contains(string_split($cohorts, ','), cohort)
 ORDER BY cohort, panel, target, seed, split_unit, patients, is_diagnostic, pearson DESC NULLS LAST
+"""
+STUDY = """
+SELECT split_unit, parameter, setting, round(pearson, 3) AS pearson, round(difference, 3) AS difference,
+       round(difference_min, 3) AS lowest, round(difference_max, 3) AS highest,
+       sections_below || ' of ' || n_sections AS worse_in, sections_of_base AS own_setting_in
+FROM studies
+WHERE study = $study AND cohort = $cohort AND panel = $panel AND target = $target AND seed = $seed
+ORDER BY split_unit, parameter, value, setting
 """
 EXAMPLE = """
 SELECT gene, round(avg(pearson), 3) AS pearson, count(*) AS sections
@@ -103,7 +114,6 @@ def materialize_cohorts(
 ) -> int:
     """Run all stages for the cohorts under every target and seed, then show the scoreboard."""
     prepare_environment()
-    from gr2st_assets.readers import waiting
     from gr2st_assets.runs import materialize
 
     lake = Lake(lake_root())
@@ -113,13 +123,50 @@ def materialize_cohorts(
     settings_file = str(settings.resolve()) if settings else ""
     common: dict[str, Any] = {"panel": _absolute(panel), "cells": cells, "settings_file": settings_file}
     experiments = [{**common, "target": target, "seed": seed} for target in targets for seed in seeds]
-    outcome = materialize(lake, chosen, experiments, folds, methods, scored_only=scored_only)
+    code = _tell(materialize(lake, chosen, experiments, folds, methods, scored_only=scored_only), lake, say)
+    run_sql(SCOREBOARD, "table", 10_000, say, {"cohorts": ",".join(chosen)})
+    return code
+
+
+def study_cohort(
+    cohort: str,
+    panel: str,
+    target: str,
+    seed: int,
+    settings: Path | None,
+    folds: Sequence[str],
+    studies: Sequence[str],
+    say: Say,
+    *,
+    cells: str = "auto",
+) -> int:
+    """Run studies of GR2ST over the folds of a cohort, then show what they say of the folds that are complete."""
+    prepare_environment()
+    from gr2st_assets.resources import Experiment
+    from gr2st_assets.runs import run_studies
+    from gr2st_assets.selection import STUDIES
+
+    lake = Lake(lake_root())
+    settings_file = str(settings.resolve()) if settings else ""
+    common: dict[str, Any] = {"panel": _absolute(panel), "cells": cells, "settings_file": settings_file}
+    experiment = {**common, "target": target, "seed": seed}
+    code = _tell(run_studies(lake, cohort, experiment, folds, studies), lake, say)
+    shown = {"cohort": cohort, "panel": Experiment(**experiment).variant().panel, "target": target, "seed": seed}
+    for name in studies or STUDIES:
+        say(f"\n{name}")
+        run_sql(STUDY, "table", 10_000, say, {**shown, "study": name})
+    return code
+
+
+def _tell(outcome: "Outcome", lake: Lake, say: Say) -> int:
+    """Say what came of a run; 1 if anything failed."""
+    from gr2st_assets.readers import waiting
+
     say(f"{len(outcome.current)} partitions were current and not run again")
     for key, message in outcome.failed.items():
         say(f"failed: {key}\n{message}")
     for line in waiting(lake):
         say(f"kept, not shown yet: {line}")
-    run_sql(SCOREBOARD, "table", 10_000, say, {"cohorts": ",".join(chosen)})
     return int(bool(outcome.failed))
 
 

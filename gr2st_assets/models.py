@@ -121,8 +121,13 @@ def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
 
 def _job_folder(work: FoldWork, spec: MethodSpec) -> Path:
     """Folder of checkpoints, named by everything that decides the training."""
+    return work.training_folder(f"models/model_{spec.name}", job_facts(work, spec))
+
+
+def job_facts(work: FoldWork, spec: MethodSpec) -> dict[str, str]:
+    """Everything that decides the training of a method in a fold."""
     variant = work.variant
-    facts = {
+    return {
         **work.section_inputs(section_tables(spec, query=False), training_roles(spec)),
         **work.membership(training_roles(spec)),
         "split_unit": _inner_question(work),
@@ -132,7 +137,6 @@ def _job_folder(work: FoldWork, spec: MethodSpec) -> Path:
         "target": "" if spec.target_free else variant.target,
         "code": code_version(*method_code(spec)),
     }
-    return work.training_folder(f"models/model_{spec.name}", facts)
 
 
 def _inner_question(work: FoldWork) -> str:

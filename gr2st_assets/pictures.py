@@ -229,3 +229,69 @@ def recall_bars(rows: "pd.DataFrame", title: str) -> bytes:
     axis.legend(fontsize=7)
     figure.suptitle(title, fontsize=8, wrap=True)
     return _png(figure)
+
+
+def ablation_bars(rows: "pd.DataFrame", title: str) -> bytes:
+    """Mean difference from the whole model for each part left out, a point a section.
+
+    Parameters
+    ----------
+    rows
+        ``parameter``, ``is_base``, ``difference``, one row a change and section.
+    title
+        Drawn above the picture.
+    """
+    from gr2st_core.studies.changes import LABELS
+
+    figure, (axis,) = _figure(1, size=4.5)
+    changed = rows[~rows.is_base]
+    means = changed.groupby("parameter").difference.mean().sort_values(ascending=False, kind="stable")
+    axis.barh(range(len(means)), means, color=OKABE_ITO[5], height=0.6)
+    for place, name in enumerate(means.index):
+        points = changed.difference[changed.parameter == name]
+        axis.scatter(points, [place] * len(points), s=14, facecolors="white", edgecolors="black", zorder=3)
+    axis.axvline(0, color="black", linestyle=":")
+    axis.set_yticks(range(len(means)), [LABELS[name] for name in means.index], fontsize=7)
+    axis.set_xlabel("Pearson r (mean over genes)\nminus that of the whole model\nbar: mean, point: section", fontsize=7)
+    figure.suptitle(title, fontsize=8)
+    return _png(figure)
+
+
+def sensitivity_curves(rows: "pd.DataFrame", title: str) -> bytes:
+    """Difference from the base along each setting: a thin line a section, the mean thick, base settings filled.
+
+    Parameters
+    ----------
+    rows
+        ``parameter``, ``value``, ``section_id``, ``is_base``, ``difference``, one row a change and section.
+    title
+        Drawn above the picture.
+    """
+    from gr2st_core.studies.changes import LABELS
+
+    names = [name for name in LABELS if name in set(rows.parameter)]
+    figure, axes = _figure(3, -(-len(names) // 3), size=2.6)
+    reach = 1.1 * max(float(rows.difference.abs().max()), 1e-3)
+    for axis in axes[len(names) :]:
+        axis.set_axis_off()
+    for axis, name in zip(axes, names, strict=False):
+        part = rows[rows.parameter == name].sort_values("value")
+        for _, own in part.groupby("section_id"):
+            axis.plot(own["value"], own.difference, color="#999999", linewidth=0.6)
+        mean, base = part.groupby("value").difference.mean(), part[part.is_base]
+        axis.plot(
+            mean.index, mean, color=OKABE_ITO[0], linewidth=1.5, marker="o", markersize=4, markerfacecolor="white"
+        )
+        axis.scatter(base["value"], base.difference, color=OKABE_ITO[1], s=16, zorder=3)
+        axis.axhline(0, color="black", linestyle=":", linewidth=0.8)
+        if mean.index[0] > 0 and mean.index[-1] >= 8 * mean.index[0]:
+            axis.set_xscale("log")
+            axis.minorticks_off()
+        shown = mean.index if len(mean) <= 5 else sorted({mean.index[0], *base["value"], mean.index[-1]})
+        axis.set_xticks(shown, [f"{value:g}" for value in shown])
+        axis.set_ylim(-reach, reach)
+        axis.set_xlabel(LABELS[name], fontsize=7)
+        axis.tick_params(labelsize=6)
+    figure.supylabel("Pearson r (mean over genes) minus that of the base", fontsize=7)
+    figure.suptitle(f"{title}\norange: the base's own setting; blue: mean; grey: sections", fontsize=8)
+    return _png(figure)

@@ -6,13 +6,20 @@ UI shows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
 
 from gr2st_assets import register
-from gr2st_assets.automation import FOLD_STAGE, FOLD_TABLE_STAGE, SECTION_STAGE, SUMMARY_STAGE
+from gr2st_assets.automation import (
+    FOLD_STAGE,
+    FOLD_TABLE_STAGE,
+    SECTION_STAGE,
+    STUDY_STAGE,
+    STUDY_SUMMARY_STAGE,
+    SUMMARY_STAGE,
+)
 from gr2st_assets.currency import stale_keys
 from gr2st_assets.dead_runs import end_dead_runs
 from gr2st_assets.lake import Lake
@@ -21,9 +28,13 @@ from gr2st_assets.models import sweep_finished
 from gr2st_assets.partitions import FOLDS, SECTIONS, contiguous_ranges, set_keys, shares
 from gr2st_assets.project import home, open_instance
 from gr2st_assets.resources import Experiment
-from gr2st_assets.selection import assets_for, within
+from gr2st_assets.sections import read_folds
+from gr2st_assets.selection import STUDIES, assets_for, assets_for_studies, within
 from gr2st_assets.worker import n_workers, run_ranges
 from gr2st_core.errors import MissingArtifactError
+
+_STUDIED_UNITS = ("section", "patient")
+"""What folds of studies hold out: within one cohort, and something."""
 
 
 @dataclass
@@ -73,27 +84,45 @@ def materialize(
     SettingsError
         No such target or method, or settings that are not valid.
     """
-    names = assets_for(methods)
-    for experiment in experiments:
-        Experiment(**experiment).variant()
-        Experiment(**experiment).settings()
-    instance, outcome = open_instance(), Outcome()
-    end_dead_runs(instance)
-    register_sections(lake, instance)
-    sections = [str(entry.key) for name in cohorts for entry in register.load(lake, name).entries]
-    stages = _Stages(lake, instance, outcome, names)
-    stages.run(SECTION_STAGE, SECTIONS, set(sections), experiments[0])
-    outcome.failed.update(run_job(instance, Task(FOLD_TABLE_STAGE)))
-    folds = {key for key in instance.get_dynamic_partitions(FOLDS.name) if _belongs(key, cohorts)}
-    if unknown := sorted(set(only_folds) - folds):
-        raise MissingArtifactError("no such fold", found=unknown, expected=sorted(folds))
-    folds = set(only_folds) or {key for key in folds if not (scored_only and key.endswith("/all"))}
+    stages = _Stages(lake, open_instance(), Outcome(), assets_for(methods))
+    folds = stages.prepare(cohorts, experiments, only_folds)
+    if scored_only and not only_folds:
+        folds = {key for key in folds if not key.endswith("/all")}
     for experiment in experiments:
         stages.run(FOLD_STAGE, FOLDS, folds, experiment)
-    outcome.failed.update(run_job(instance, Task(SUMMARY_STAGE, experiment=experiments[0])))
-    if not outcome.failed:
-        sweep_finished(home())
-    return outcome
+    return stages.finish(Task(SUMMARY_STAGE, experiment=experiments[0]))
+
+
+def run_studies(
+    lake: Lake, cohort: str, experiment: dict[str, Any], only_folds: Sequence[str] = (), studies: Sequence[str] = ()
+) -> Outcome:
+    """Run ablation and sensitivity of GR2ST, and of what they read only what is not current.
+
+    Parameters
+    ----------
+    cohort
+        Registered name.
+    experiment
+        Run configuration of the ``experiment`` resource.
+    only_folds
+        Fold keys to run; all folds within the cohort that hold sections out by default.
+    studies
+        Names of studies; both by default.
+
+    Raises
+    ------
+    MissingArtifactError, SettingsError
+        As `materialize`; no such study.
+    """
+    names = assets_for_studies(studies)
+    stages = _Stages(lake, open_instance(), Outcome(), [name for name in names if name not in STUDIES.values()])
+    folds = stages.prepare([cohort], [experiment], only_folds)
+    if not only_folds:
+        folds = {key for key, fold in read_folds(lake).items() if key in folds and fold.split_unit in _STUDIED_UNITS}
+    stages.run(FOLD_STAGE, FOLDS, folds, experiment)
+    own = replace(stages, names=[name for name in names if name in STUDIES.values()])
+    own.run(STUDY_STAGE, FOLDS, folds - set(stages.outcome.failed), experiment)
+    return stages.finish(Task(STUDY_SUMMARY_STAGE), Task(SUMMARY_STAGE, names=["catalog/catalog"]))
 
 
 def register_sections(lake: Lake, instance: dg.DagsterInstance) -> None:
@@ -115,6 +144,31 @@ class _Stages:
     instance: dg.DagsterInstance
     outcome: Outcome
     names: Sequence[str]
+
+    def prepare(
+        self, cohorts: Sequence[str], experiments: Sequence[dict[str, Any]], only_folds: Sequence[str]
+    ) -> set[str]:
+        """Run what stands before the folds; the keys of the folds to run."""
+        for experiment in experiments:
+            Experiment(**experiment).variant()
+            Experiment(**experiment).settings()
+        end_dead_runs(self.instance)
+        register_sections(self.lake, self.instance)
+        sections = [str(entry.key) for name in cohorts for entry in register.load(self.lake, name).entries]
+        self.run(SECTION_STAGE, SECTIONS, set(sections), experiments[0])
+        self.outcome.failed.update(run_job(self.instance, Task(FOLD_TABLE_STAGE)))
+        folds = {key for key in self.instance.get_dynamic_partitions(FOLDS.name) if _belongs(key, cohorts)}
+        if unknown := sorted(set(only_folds) - folds):
+            raise MissingArtifactError("no such fold", found=unknown, expected=sorted(folds))
+        return set(only_folds) or folds
+
+    def finish(self, *tasks: Task) -> Outcome:
+        """Run what stands after the folds; drop the checkpoints if nothing failed."""
+        for task in tasks:
+            self.outcome.failed.update(run_job(self.instance, task))
+        if not self.outcome.failed:
+            sweep_finished(home())
+        return self.outcome
 
     def run(
         self, job: str, partitions: dg.DynamicPartitionsDefinition, keys: set[str], experiment: dict[str, Any]

@@ -7,14 +7,22 @@ Belongs here: from names of methods to names of assets. Does not belong here: wh
 from collections.abc import Collection, Sequence
 
 from gr2st_assets.kinds import BLUEPRINTS
-from gr2st_core.models.registry import METHODS, method
+from gr2st_core.errors import SettingsError
+from gr2st_core.models.registry import COLOR, M224, METHODS, method
 
 MADE_WITH = {"graphs/functional_graph": "gr2st_ours", "evaluation/recall_scores": "low_rank_m224"}
 """Assets that are made where one method is run: they show the inside of its model, or read what it reads."""
 
+STUDIES = {"ablation": "evaluation/ablation", "sensitivity": "evaluation/sensitivity"}
+"""Fold assets that run only when they are asked for, by the name of the study."""
+STUDY_SUMMARY = "evaluation/studies"
+STUDIED = "gr2st_ours"
+STUDIED_FEATURES = tuple(dict.fromkeys((*METHODS[STUDIED].features, *M224, *COLOR)))
+"""Encoders that the studied method and its changes read."""
+
 
 def assets_for(methods: Collection[str]) -> list[str]:
-    """Partitioned assets that training, predicting and scoring some methods takes; all assets for no method.
+    """Partitioned assets that training, predicting and scoring some methods takes; those of all methods for no method.
 
     Raises
     ------
@@ -28,7 +36,24 @@ def assets_for(methods: Collection[str]) -> list[str]:
     if left_out:
         encoders = {f"image/embeddings_{encoder}" for spec in chosen for encoder in spec.features}
         own |= {name for name in BLUEPRINTS if name.startswith("image/embeddings_")} - encoders
-    return [name for name in BLUEPRINTS if name not in own]
+    return [name for name in BLUEPRINTS if name not in own and name not in STUDIES.values()]
+
+
+def assets_for_studies(studies: Collection[str]) -> list[str]:
+    """Partitioned assets that some studies take, both for none: what the base's model is made of, and the studies.
+
+    Raises
+    ------
+    SettingsError
+        No such study.
+    """
+    if unknown := sorted(set(studies) - set(STUDIES)):
+        raise SettingsError("no such study", found=unknown, expected=sorted(STUDIES))
+    sections = ("raw/slides", "raw/spots", "raw/counts", "expression/hvg_table", "cells/cell_types")
+    encoders = (f"image/embeddings_{encoder}" for encoder in STUDIED_FEATURES)
+    folds = ("expression/panel", f"models/model_{STUDIED}", *(STUDIES[name] for name in studies or STUDIES))
+    wanted = {*sections, *encoders, *folds}
+    return [name for name in BLUEPRINTS if name in wanted]
 
 
 def within(names: Sequence[str], partitions: str) -> list[str]:

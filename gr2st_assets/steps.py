@@ -243,10 +243,9 @@ def _metadata(lake: Lake, outcome: _Outcome) -> dict[str, Any]:
         "artefact": head.digest,
         "reused": outcome.reused,
     }
-    picture = lake.folder(slot) / "picture.png"
-    if picture.exists():
+    for picture in sorted(lake.folder(slot).glob("*.png")):
         encoded = base64.b64encode(picture.read_bytes()).decode()
-        metadata["picture"] = dg.MetadataValue.md(f"![picture](data:image/png;base64,{encoded})")
+        metadata[picture.stem] = dg.MetadataValue.md(f"![{picture.stem}](data:image/png;base64,{encoded})")
     return metadata
 
 

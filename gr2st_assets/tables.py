@@ -316,6 +316,41 @@ _SPECS = (
         ),
     ),
     TableSpec(
+        "evaluation/ablation",
+        "GR2ST with one part left out at a time: scores of each test section, beside those of the whole model",
+        (*c.RUN_KEY, *c.STUDY_KEY, "cohort", "section_id"),
+        c.CHANGED,
+        "fold",
+    ),
+    TableSpec(
+        "evaluation/sensitivity",
+        "GR2ST with one setting changed at a time. top_k, retrieval_weight and retrieval_temperature act on the "
+        "trained base, every other setting takes a training. Where the target divides by the panel's counts, fewer "
+        "genes change what is predicted, too",
+        (*c.RUN_KEY, *c.STUDY_KEY, "cohort", "section_id"),
+        c.CHANGED,
+        "fold",
+    ),
+    TableSpec(
+        "evaluation/studies",
+        "Ablation and sensitivity over complete fold sets: means over sections and differences from the base",
+        (*c.SET_KEY, *c.STUDY_KEY),
+        (
+            *c.SCORE_SET,
+            *c.STUDY,
+            c.count("n_sections", "test sections", minimum=1),
+            c.count("n_patients", "their patients", minimum=1),
+            c.count("sections_of_base", "sections in whose fold the setting is the base's own"),
+            c.correlation("pearson", "mean over sections of the mean over genes"),
+            c.correlation("pearson_min", "lowest section"),
+            c.correlation("pearson_max", "highest section"),
+            c.difference("difference", "mean over sections of pearson minus that of the base, on the same genes"),
+            c.difference("difference_min", "lowest section"),
+            c.difference("difference_max", "highest section"),
+            c.count("sections_below", "sections in which pearson is below the base's"),
+        ),
+    ),
+    TableSpec(
         "evaluation/published_scores",
         "The literature's scores, each with what it was made under; not comparable without reading that",
         ("entry",),

@@ -173,6 +173,22 @@ class BlendSettings(_Frozen):
     margin: float = Field(0.002, ge=0, description="inner correlation that every further part must add")
 
 
+class StudySettings(_Frozen):
+    """Values that the sensitivity study of GR2ST tries beside the base's own."""
+
+    max_degrees: tuple[PositiveInt, ...] = (16, 256)
+    radii_pitches: tuple[PositiveFloat, ...] = (1.5, 5.0)
+    min_thresholds: tuple[Share, ...] = (0.4, 0.5, 0.8)
+    similarity_temperatures: tuple[PositiveFloat, ...] = (0.3, 3.0)
+    retrieval_temperatures: tuple[PositiveFloat, ...] = (0.01, 0.03, 0.3, 1.0)
+    top_ks: tuple[PositiveInt, ...] = (1, 10, 50, 100, 200, 400, 800)
+    retrieval_weights: tuple[Share, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    n_genes: tuple[PositiveInt, ...] = Field((50, 200), description="first genes of the panel")
+    n_training_sections: tuple[PositiveInt, ...] = Field(
+        (1, 2, 3, 4, 8, 16, 32), description="first training sections in key order"
+    )
+
+
 class EvaluationSettings(_Frozen):
     """Noise ceiling, equal depth, shuffled control, top genes, intervals."""
 
@@ -214,6 +230,7 @@ class Settings(_Frozen):
     knn: KnnSettings = KnnSettings()
     low_rank: LowRankSettings = LowRankSettings()
     blend: BlendSettings = BlendSettings()
+    studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
 

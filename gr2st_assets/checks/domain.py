@@ -247,3 +247,23 @@ def arms_are_equal(table: "pd.DataFrame") -> CheckRow:
 def nothing_to_compare() -> CheckRow:
     """What ``comparisons_agree`` reports while no complete set of folds has two methods, one of them a reference."""
     return _remark("comparisons_agree", _AGREE, 0, rows=0, compared=0)
+
+
+def study_complete(table: "pd.DataFrame", sections: Collection[str], n_changes: int) -> CheckRow:
+    """Every change has one row for each held-out section, and every parameter the base among its settings."""
+    found = table.groupby("section_id").size().to_dict()
+    wrong = [f"{s}: {found.get(s, 0)} of {n_changes}" for s in sections if found.get(s, 0) != n_changes]
+    wrong += [f"{s}: unexpected" for s in sorted(set(found) - set(sections))]
+    if not table.is_base.any():
+        wrong.append("no base")
+    strayed = table[table.is_base & ((table.pearson - table.pearson_base).abs() > 1e-6)]
+    wrong += [f"{row.section_id} {row.parameter}: the base scores otherwise" for row in strayed.itertuples()]
+    return _rule("study_complete", "one row per change and held-out section, the base among them", wrong)
+
+
+def changes_matter(table: "pd.DataFrame") -> CheckRow:
+    """A change moves some score: one that moves none changed nothing, as a part that the data never gave work."""
+    changed = table[~table.is_base]
+    same = (changed.pearson == changed.pearson_base).groupby([changed.parameter, changed.setting]).all()
+    idle = [" ".join(index) for index in same[same].index]
+    return _remark("changes_matter", "every change moves some score", idle, n_changes=len(same))

@@ -31,6 +31,16 @@ PREDICTED = pd.DataFrame({"section_id": "A1", "gene": ["G", "H"] * 2, "predicted
 FEATURES = np.array([[1.0, 0.0], [2.0, 0.0]], dtype=np.float32)
 HVG = pd.DataFrame({"dispersion_norm": np.arange(12.0)})
 PANEL = pd.DataFrame({"gene": ["G", "H"]})
+STUDY = pd.DataFrame(
+    {
+        "section_id": "A1",
+        "parameter": ["base", "retrieval"],
+        "setting": ["base", "without"],
+        "is_base": [True, False],
+        "pearson": [0.3, 0.2],
+        "pearson_base": 0.3,
+    }
+)
 A1, B1 = SectionKey("c", "A1"), SectionKey("c", "B1")
 
 
@@ -171,6 +181,31 @@ CASES = {
         lambda: domain.predictions_vary(PREDICTED, constant_by_design=False),
         lambda: domain.predictions_vary(PREDICTED.assign(predicted=[0.1, 0.2, 0.1, 0.4]), constant_by_design=False),
         "G",
+    ),
+    "study_complete": (
+        lambda: domain.study_complete(STUDY, ["A1"], 2),
+        lambda: domain.study_complete(STUDY.iloc[1:], ["A1"], 2),
+        "A1: 1 of 2",
+    ),
+    "study_of_others": (
+        lambda: domain.study_complete(STUDY, ["A1"], 2),
+        lambda: domain.study_complete(STUDY.assign(section_id=["A1", "B1"]), ["A1"], 1),
+        "B1: unexpected",
+    ),
+    "study_without_base": (
+        lambda: domain.study_complete(STUDY, ["A1"], 2),
+        lambda: domain.study_complete(STUDY.assign(is_base=False), ["A1"], 2),
+        "no base",
+    ),
+    "study_of_another_base": (
+        lambda: domain.study_complete(STUDY, ["A1"], 2),
+        lambda: domain.study_complete(STUDY.assign(pearson=0.1), ["A1"], 2),
+        "the base scores otherwise",
+    ),
+    "changes_matter": (
+        lambda: domain.changes_matter(STUDY),
+        lambda: domain.changes_matter(STUDY.assign(pearson=0.3)),
+        "retrieval without",
     ),
     "scored_once": (
         lambda: domain.scored_once(SCORES, [HeldOut()]),
