@@ -14,7 +14,7 @@ import dagster as dg
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
 from gr2st_assets.kinds import asset_arguments, fold_asset
-from gr2st_assets.models import CODE
+from gr2st_assets.models import method_code
 from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.readers import shown_next
 from gr2st_assets.resources import LakeResource
@@ -65,7 +65,7 @@ def study_asset(study: "Study") -> dg.AssetsDefinition:
         section_tables=SECTION_TABLES,
         roles=("train", "test"),
         fold_tables=("expression/panel", f"models/model_{BASE.name}"),
-        code=(*CODE, "gr2st_core.studies", "gr2st_assets.studies"),
+        code=(*method_code(BASE), "gr2st_core.studies", "gr2st_assets.studies"),
         checks=("study_complete", "changes_matter"),
         settings_hash=studies_digest,
         kinds=frozenset({"torch"}),

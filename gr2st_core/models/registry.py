@@ -73,13 +73,10 @@ class MethodSpec:
         return Needs(features=self.features, cell_types=self.cell_types, counts_only=self.counts_only)
 
 
-def _gr2st(block_set: str, profile: str) -> Callable[[Settings], Predictor]:
-    def build(settings: Settings) -> Predictor:
-        from gr2st_core.models.gr2st.predictor import Gr2stPredictor
+def _gr2st(block_set: str, profile: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 
-        return Gr2stPredictor(block_set, settings.gr2st, profile)
-
-    return build
+    return Gr2stPredictor(block_set, settings.gr2st, profile)
 
 
 def _gr2st_r1(settings: Settings) -> Predictor:
@@ -144,7 +141,7 @@ _SPECS = (
         "gr2st",
         "ours",
         "GR2ST, repaired: graphs, contrast, retrieval and head, on the patch and its surroundings",
-        _gr2st("tcg", "ours"),
+        partial(_gr2st, "tcg", "ours"),
         ROTATED,
         cell_types=True,
     ),
@@ -152,7 +149,7 @@ _SPECS = (
         "gr2st",
         "ours_m224",
         "the same on the spot's own patch, as r1 and r2 read it",
-        _gr2st("m224", "ours_m224"),
+        partial(_gr2st, "m224", "ours_m224"),
         M224,
         cell_types=True,
     ),
