@@ -316,3 +316,24 @@ def test_the_inner_split_asks_the_question_of_the_outer_fold(tiny, typed_section
         for unit in ("patient", "section")
     }
     assert units == {"patient": "patient", "section": "section"}
+
+
+def test_a_cropped_section_is_predicted_the_same_wherever_the_surroundings_are_left(fitted, typed_section):
+    image = typed_section("B2", n_spots=80).image
+    row = image.pitch_xy[:, 1] - image.pitch_xy[:, 1].min()
+    upper = row < 6.5
+    whole, cropped = fitted.predict(image), fitted.predict(image.rows(upper))
+    inside = row[upper] < 4.5  # neighbours are up to two rows away
+    assert 0 < inside.sum() < upper.sum() < 80
+    for name, part in cropped.components.items():
+        assert np.allclose(part[inside], whole.components[name][upper][inside], atol=1e-5)
+    assert np.allclose(cropped.values[inside], whole.values[upper][inside], atol=1e-5)
+
+
+def test_both_components_are_in_target_units_so_that_any_weight_can_be_tried(fitted, typed_section, planted_panel):
+    query = typed_section("B2", n_spots=80)
+    truth = to_target(query.counts, planted_panel, "per_spot")
+    prediction = fitted.predict(query.image)
+    for part in (prediction.values, *prediction.components.values()):
+        assert np.abs(part.mean(axis=0) - truth.mean(axis=0)).max() < 3 * truth.std()
+        assert np.abs(part - fitted.units.mean).max() < 10 * fitted.units.spread.max()
