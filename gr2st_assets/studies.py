@@ -188,8 +188,5 @@ def _observed(truth: "TrainSection", fitted: "FittedGr2st") -> "np.ndarray":
 
 
 def _inner_score(fitted: "FittedGr2st") -> float:
-    """Highest score on the inner split, by which the number of epochs was chosen."""
-    from gr2st_core.training.loop import SCORE
-
-    history = fitted.history
-    return float(history[(history.stage == "inner") & (history.term == SCORE)]["value"].max())
+    """Highest score on inner splits, by which the number of epochs was chosen; NaN if none was defined."""
+    return max((score for score in fitted.config["inner"]["curve"] if score is not None), default=float("nan"))
