@@ -23,15 +23,9 @@ TIMEOUT_S = 900
 
 
 class Project:
-    """A project folder and the ``gr2st`` command run in it.
+    """A project folder and the ``gr2st`` command run in it."""
 
-    Attributes
-    ----------
-    methods
-        Those that the tests run; features averaged over rotations would take minutes.
-    """
-
-    methods = tuple(name for name, spec in METHODS.items() if not any("_rot" in f for f in spec.features))
+    methods = tuple(METHODS)
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -74,9 +68,8 @@ class Project:
         return done
 
     def materialize(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Materialize under the quick settings, ``methods`` unless the arguments name others."""
-        named = [] if "--method" in arguments else [word for name in self.methods for word in ("--method", name)]
-        return self.gr2st("materialize", "--settings", str(QUICK), *named, *arguments, **options)
+        """Materialize under the quick settings, all methods unless the arguments name some."""
+        return self.gr2st("materialize", "--settings", str(QUICK), *arguments, **options)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Ask the catalogue."""
