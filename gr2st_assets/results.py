@@ -85,6 +85,18 @@ ORDER BY mates DESC
 """
 
 
+def _studied(study: str) -> str:
+    return f"""
+SELECT parameter, setting, round(pearson, 3) AS pearson, round(difference, 3) AS difference,
+  round(difference_min, 3) AS lowest, round(difference_max, 3) AS highest,
+  sections_below || ' of ' || n_sections AS worse_in, sections_of_base > 0 AS own_setting
+FROM studies
+WHERE study = '{study}' AND cohort = $cohort AND panel = $panel AND split_unit = 'section' AND target = 'per_spot'
+  AND seed = 0
+ORDER BY parameter, value, setting
+"""  # noqa: S608
+
+
 TABLES = (
     Part("A section held out: mean over sections", _scores("section", "all")),
     Part("A section held out, its patient in training (mates)", _scores("section", "mates")),
@@ -96,6 +108,11 @@ TABLES = (
     Part("Differences, `per_spot`, a patient held out, seed 0", _compared("patient")),
     Part("Per section, `per_spot`, a section held out (* patient not in training)", _by_section("section")),
     Part("Per section, `per_spot`, a patient held out", _by_section("patient")),
+    Part(
+        "GR2ST ours with a part left out, `per_spot`, a section held out: difference from the whole",
+        _studied("ablation"),
+    ),
+    Part("GR2ST ours with a setting changed, `per_spot`, a section held out", _studied("sensitivity")),
 )
 _MEANS = """
 WITH m AS (

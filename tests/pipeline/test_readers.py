@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
 SECONDS = float(os.environ.get("GR2ST_SOAK_SECONDS", "20"))
 LEAST_GENERATIONS = 2
-MADE_AGAIN = ("--method", "gr2st_ours", "--method", "ridge_m224", "--method", "null_training_mean")
+MADE_AGAIN = ("--method", "gr2st_ours_m224", "--method", "ridge_m224", "--method", "null_training_mean")
 QUERY = (
     "select method, profile, fold_id, count(distinct model_id) as models, count(distinct gene) as genes, "
     "count(*) as n, count(distinct section_id || '/' || spot_id) * count(distinct gene) as expected "
@@ -63,7 +63,8 @@ def start_reader(project, way, stop):
 def test_eight_readers_while_sections_and_folds_are_made_again(materialized, tmp_path):
     project = materialized.copy(tmp_path / "home")
     other, stop = tmp_path / "other.yml", tmp_path / "stop"
-    other.write_text(QUICK.read_text().replace("n_genes: 60", "n_genes: 50"))
+    # another stain makes the sections' features again, another panel the folds
+    other.write_text(QUICK.read_text().replace("n_genes: 60", "n_genes: 50") + "images:\n  stain: reinhard\n")
     readers = [start_reader(project, way, stop) for way in ("python", "command") for _ in range(4)]
     started, written = time.monotonic(), 0
     try:
