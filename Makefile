@@ -17,7 +17,7 @@ test: setup browser ## run the tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
 ui: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster UI and daemon on http://127.0.0.1:3000
-	DAGSTER_HOME=$(DAGSTER_HOME) OMP_NUM_THREADS=1 $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	DAGSTER_HOME=$(DAGSTER_HOME) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 check: setup $(DAGSTER_HOME)/dagster.yaml ## formatting, lint, types, import layers, definitions
 	$(BIN)/ruff format --check .

@@ -77,7 +77,8 @@ def _start(task: Task) -> subprocess.Popen[str]:
         [sys.executable, "-W", "ignore", "-m", "gr2st_assets.worker", json.dumps(asdict(task))],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": threads},
+        # Numba sets the number of threads that torch uses too, where it comes first.
+        env={**os.environ, "OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads},
     )
 
 
