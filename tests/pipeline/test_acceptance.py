@@ -65,9 +65,11 @@ def test_the_share_of_retrieval_was_stored_with_the_model_before_any_test_score(
             for table in (slot.table, "predictions/predictions_gr2st_ours", "evaluation/gene_scores")
         )
         with lake.local_copy(slot) as folder:
-            choice = load_state(folder).config["retrieval_weight"]
-        assert 0 <= choice["value"] <= 1
-        assert choice["chosen_by"]
+            config = load_state(folder).config
+        chosen, tried = config["choice"]["retrieval_weight"], config["inner"]
+        assert chosen in tried["candidates"]["retrieval_weight"]
+        assert chosen == tried["curve_mix"][tried["chosen_epoch"] - 1]["retrieval_weight"]
+        assert len(tried["split_digest"]) == 64
         assert predicted.provenance.inputs["models/model_gr2st_ours"] == model.digest
         assert scored.provenance.inputs["predictions/predictions_gr2st_ours"] == predicted.digest
         assert model.provenance.started < predicted.provenance.started < scored.provenance.started
