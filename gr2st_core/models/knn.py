@@ -51,7 +51,7 @@ class FittedKnn:
         require_image_sections([section])
         self.spots.refuse(section)
         rows = stack_features(section, self.features)
-        require_width(section, rows, self.projection)
+        require_width(section, rows, len(self.projection.mean))
         (values,) = self.bank.averages(self.projection(rows), [self.n_neighbours])
         return Prediction(section.key, section.spot_ids, self.panel.genes, values.astype(np.float32))
 

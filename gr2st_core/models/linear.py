@@ -102,17 +102,17 @@ def stack_training(sections: Sequence[TrainSection], names: Sequence[str]) -> ND
     return np.concatenate([stack_features(section.image, names) for section in sections])
 
 
-def require_width(section: ImageSection, features: NDArray[np.float32], projection: Projection) -> None:
+def require_width(section: ImageSection, features: NDArray[np.floating], width: int) -> None:
     """Refuse features of another width than in training.
 
     Raises
     ------
     MissingArtifactError
     """
-    if features.shape[1] != len(projection.mean):
+    if features.shape[1] != width:
         raise MissingArtifactError(
             "patch features have another width than in training",
             section=str(section.key),
-            expected=len(projection.mean),
+            expected=width,
             found=features.shape[1],
         )

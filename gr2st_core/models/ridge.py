@@ -47,7 +47,7 @@ class FittedRidge:
         """Predict each spot from its own patch."""
         require_image_sections([section])
         rows = stack_features(section, self.features)
-        require_width(section, rows, self.projection)
+        require_width(section, rows, len(self.projection.mean))
         values = self.intercept + self.projection(rows) @ self.coefficients.astype(np.float64)
         return Prediction(section.key, section.spot_ids, self.panel.genes, values.astype(np.float32))
 

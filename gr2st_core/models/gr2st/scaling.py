@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gr2st_core.errors import MissingArtifactError
 from gr2st_core.models.blocks import Block, stack_blocks
-from gr2st_core.models.linear import principal_axes
+from gr2st_core.models.linear import principal_axes, require_width
 from gr2st_core.models.low_rank.scaling import Scaling, block_weights, fit_scaling
 from gr2st_core.types import ImageSection, TrainSection
 
@@ -82,13 +81,7 @@ class BlockScaler:
 
     def _stacked(self, section: ImageSection) -> NDArray[np.float64]:
         rows, _ = stack_blocks(section, self.blocks)
-        if rows.shape[1] != len(self.weights):
-            raise MissingArtifactError(
-                "patch features have another width than in training",
-                section=str(section.key),
-                expected=len(self.weights),
-                found=rows.shape[1],
-            )
+        require_width(section, rows, len(self.weights))
         return rows
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:

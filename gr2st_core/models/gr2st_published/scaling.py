@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gr2st_core.errors import MissingArtifactError
-from gr2st_core.models.linear import stack_training
+from gr2st_core.models.linear import require_width, stack_training
 from gr2st_core.predictor import stack_features
 from gr2st_core.types import ImageSection, TrainSection
 
@@ -56,13 +55,7 @@ class FeatureScaler:
             An encoder's features are absent, or of another width than in training.
         """
         rows = stack_features(section, self.names)
-        if rows.shape[1] != len(self.mean):
-            raise MissingArtifactError(
-                "patch features have another width than in training",
-                section=str(section.key),
-                expected=len(self.mean),
-                found=rows.shape[1],
-            )
+        require_width(section, rows, len(self.mean))
         scaled: NDArray[np.float32] = (rows - self.mean) / self.spread
         return scaled
 
