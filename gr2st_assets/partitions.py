@@ -4,9 +4,9 @@ Belongs here: the two definitions, and how a key is taken apart. Does not belong
 on, which is data (``folds/fold_table``), never a partition mapping.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import dagster as dg
 
@@ -56,8 +56,12 @@ def contiguous_ranges(ordered: list[str], wanted: set[str]) -> list[tuple[str, s
     return ranges
 
 
-def shares(ordered: list[str], key_range: tuple[str, str], n_shares: int) -> list[tuple[str, str]]:
-    """Part a range into at most ``n_shares`` of neighbouring keys, as even as can be."""
+def shares(
+    ordered: list[str], key_range: tuple[str, str], n_shares: int, costs: Mapping[str, float]
+) -> list[tuple[str, str]]:
+    """Part a range into at most ``n_shares`` of neighbouring keys, whose summed costs are as even as cuts allow."""
     keys = ordered[ordered.index(key_range[0]) : ordered.index(key_range[1]) + 1]
-    cuts = [round(i * len(keys) / n_shares) for i in range(n_shares + 1)]
+    spent = [0.0, *accumulate(costs[key] for key in keys)]
+    goals = [share * spent[-1] / n_shares for share in range(n_shares + 1)]
+    cuts = [min(range(len(spent)), key=lambda cut: abs(spent[cut] - goal)) for goal in goals]
     return [(keys[a], keys[b - 1]) for a, b in pairwise(cuts) if a < b]

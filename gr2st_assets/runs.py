@@ -25,7 +25,7 @@ from gr2st_assets.dead_runs import end_dead_runs
 from gr2st_assets.lake import Lake
 from gr2st_assets.launch import Task, run_job
 from gr2st_assets.models import sweep_finished
-from gr2st_assets.partitions import FOLDS, SECTIONS, contiguous_ranges, set_keys, shares
+from gr2st_assets.partitions import FOLDS, SECTIONS, PartitionKey, contiguous_ranges, set_keys, shares
 from gr2st_assets.project import home, open_instance
 from gr2st_assets.resources import Experiment
 from gr2st_assets.sections import read_folds
@@ -35,6 +35,9 @@ from gr2st_core.errors import MissingArtifactError
 
 _STUDIED_UNITS = ("section", "patient")
 """What folds of studies hold out: within one cohort, and something."""
+
+_COST_OF_IMAGE = 20.0
+"""Of a section with an image; one without costs 1."""
 
 
 @dataclass
@@ -131,6 +134,16 @@ def register_sections(lake: Lake, instance: dg.DagsterInstance) -> None:
     set_keys(instance, SECTIONS, keys)
 
 
+def _costs(lake: Lake, partitions: dg.DynamicPartitionsDefinition, keys: set[str]) -> dict[str, float]:
+    """What a partition takes, roughly: of a section its image, of a fold its training sections."""
+    if partitions == FOLDS:
+        folds = read_folds(lake)
+        return {key: len(folds[key].train) for key in keys}
+    cohorts = {name: register.load(lake, name) for name in {PartitionKey.parse(key).cohort for key in keys}}
+    has_image = {str(e.key): e.image_path is not None for cohort in cohorts.values() for e in cohort.entries}
+    return {key: _COST_OF_IMAGE if has_image[key] else 1.0 for key in keys}
+
+
 def _belongs(fold_key: str, cohorts: Sequence[str]) -> bool:
     first, _, second = fold_key.partition("/")
     return first in cohorts or (first == "external" and second in cohorts)
@@ -185,7 +198,7 @@ class _Stages:
         ordered = list(self.instance.get_dynamic_partitions(partitions.name))
         ranges = contiguous_ranges(ordered, keys)
         if len(ranges) == 1:
-            ranges = shares(ordered, ranges[0], n_workers())
+            ranges = shares(ordered, ranges[0], n_workers(), _costs(self.lake, partitions, keys))
         failed = run_ranges(self.instance, task, ranges)
         self.outcome.failed.update(failed)
         left = keys - set(failed)

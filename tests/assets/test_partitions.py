@@ -18,9 +18,17 @@ def test_neighbouring_keys_form_one_range_and_gaps_part_them():
 
 def test_shares_of_a_range_cover_it_once_in_order():
     ordered = list("abcdefg")
-    assert shares(ordered, ("b", "f"), 2) == [("b", "c"), ("d", "f")]
-    assert shares(ordered, ("b", "f"), 1) == [("b", "f")]
-    assert shares(ordered, ("c", "c"), 2) == [("c", "c")]
+    even = dict.fromkeys(ordered, 1.0)
+    assert shares(ordered, ("b", "f"), 2, even) == [("b", "c"), ("d", "f")]
+    assert shares(ordered, ("b", "f"), 1, even) == [("b", "f")]
+    assert shares(ordered, ("c", "c"), 2, even) == [("c", "c")]
+
+
+def test_shares_are_even_in_cost_not_in_number():
+    ordered = list("abcdef")
+    costs = {"a": 9.0, "b": 1.0, "c": 1.0, "d": 9.0, "e": 1.0, "f": 1.0}
+    assert shares(ordered, ("a", "f"), 2, costs) == [("a", "c"), ("d", "f")]
+    assert shares(ordered, ("a", "f"), 2, {**costs, "a": 90.0}) == [("a", "a"), ("b", "f")]
 
 
 def test_registered_keys_become_the_given_ones_in_a_stable_order():
