@@ -162,6 +162,6 @@ def _inspect_section(raw: "RawSection", settings: "Settings") -> None:
     from gr2st_core.images.slides import open_slide, require_on_image
 
     if raw.image_path is not None:
-        slide = open_slide(raw.image_path, max_megapixels=settings.images.max_megapixels, section=str(raw.key))
+        slide = open_slide(raw.image_path, max_megapixels=settings.limits.max_megapixels, section=str(raw.key))
         require_on_image(raw.pixel_xy, slide.size_px, raw.spot_ids, section=str(raw.key))
         slide.pixels()

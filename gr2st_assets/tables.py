@@ -54,6 +54,7 @@ _SPECS = (
             c.count("n_genes", "genes with at least one molecule"),
             Column("has_counts", "bool", "whether the spot was sequenced"),
             Column("is_on_tissue", "bool", "whether the centre is on tissue; NULL without an image", nullable=True),
+            c.text("region", "label that a person gave the place; NULL where there is none", nullable=True),
         ),
         "section",
     ),

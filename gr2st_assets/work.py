@@ -54,7 +54,7 @@ class SectionWork:
         from gr2st_core.images.slides import open_slide
 
         kept = DecodedImages(home() / DECODED, code_version("gr2st_core.images.slides"))
-        return open_slide(path, max_megapixels=self.settings.images.max_megapixels, section=str(self.key), kept=kept)
+        return open_slide(path, max_megapixels=self.settings.limits.max_megapixels, section=str(self.key), kept=kept)
 
     def raw(self) -> "RawSection":
         """The section as its cohort's reader reads it."""

@@ -32,8 +32,21 @@ class ImageSettings(_Frozen):
     """How patches are cut and encoded."""
 
     stain: Literal["none", "reinhard"] = Field("none", description="stain normalisation of the whole section")
-    max_megapixels: int = Field(250, ge=1, description="larger images are refused before they are decoded")
     batch_size: int = Field(64, ge=1, description="patches encoded at once, at most; memory may lower it")
+
+
+class Limits(_Frozen):
+    """What one section's files may ask of the machine; beyond it the section is refused."""
+
+    max_megapixels: int = Field(250, ge=1, description="pixels of an image that is decoded whole")
+    max_bytes: int = Field(2**30, ge=1, description="bytes that a compressed file may unpack to")
+    max_cells: int = Field(2**29, ge=1, description="non-zero entries of a count matrix")
+    max_spots: int = Field(500_000, ge=1, description="spots of a section")
+    max_seconds: int = Field(600, ge=1, description="wall time for reading one section")
+    max_memory_mb: int = Field(8192, ge=256, description="address space of the process that reads sections")
+
+
+DEFAULT_LIMITS = Limits()
 
 
 class PanelSettings(_Frozen):
@@ -225,6 +238,7 @@ class EvaluationSettings(_Frozen):
 class Settings(_Frozen):
     """All settings of one project."""
 
+    limits: Limits = DEFAULT_LIMITS
     images: ImageSettings = ImageSettings()
     panel: PanelSettings = PanelSettings()
     gr2st: Gr2stSettings = Gr2stSettings()

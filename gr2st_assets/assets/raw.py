@@ -21,20 +21,21 @@ THUMBNAIL_PX = 512
 CODE = ("gr2st_core.cohorts", "gr2st_core.images.slides")
 
 
-def _file_digests(*kinds: str) -> Callable[[SectionWork], Mapping[str, str]]:
-    """Inputs outside the lake: SHA-256 of the named files of the section, and its patient."""
+def _digests_without(role: str, *annotations: str) -> Callable[[SectionWork], Mapping[str, str]]:
+    """Inputs outside the lake: SHA-256 of the section's files but that of one role, of annotations, and its patient."""
 
     def digests(work: SectionWork) -> Mapping[str, str]:
         from gr2st_core.cohorts.files import file_sha256
 
         entry = work.entry
-        paths = {kind: getattr(entry, f"{kind}_path") for kind in kinds}
-        return {"patient": entry.patient_id, **{k: file_sha256(p) if p else "none" for k, p in paths.items()}}
+        paths = {name: path for name, path in entry.files.items() if name != role}
+        paths |= {name: entry.annotations[name] for name in annotations if name in entry.annotations}
+        return {"patient": entry.patient_id, **{name: file_sha256(path) for name, path in paths.items()}}
 
     return digests
 
 
-@section_asset("raw/slides", code=CODE, files=_file_digests("spots", "image"), kinds=frozenset({"python"}))
+@section_asset("raw/slides", code=CODE, files=_digests_without("counts"), kinds=frozenset({"python"}))
 def slides(work: SectionWork) -> Product:
     """Each section's H&E image, validated: size, resolution, tissue mask, thumbnail. NULL facts where it has none."""
     import pandas as pd
@@ -78,7 +79,7 @@ _IMAGE_FACTS = (
     "raw/spots",
     deps=("raw/slides",),
     code=CODE,
-    files=_file_digests("spots", "counts"),
+    files=_digests_without("image", "regions"),
     checks=("spots_on_image", "spots_have_counts"),
 )
 def spots(work: SectionWork) -> Product:
@@ -102,6 +103,7 @@ def spots(work: SectionWork) -> Product:
             "n_genes": np.asarray((raw.counts.matrix > 0).sum(axis=1)).ravel() if sequenced else 0,
             "has_counts": sequenced,
             "is_on_tissue": _on_tissue(raw.pixel_xy * raw.um_per_px, slide),
+            "region": [None] * len(raw.spot_ids) if raw.regions is None else [name or None for name in raw.regions],
         }
     )
     return Product(
@@ -133,7 +135,7 @@ def _on_tissue(centres_um: "object", slide: "object") -> "object":
     "raw/counts",
     deps=("raw/spots",),
     code=CODE,
-    files=_file_digests("counts", "spots"),
+    files=_digests_without("image"),
     checks=("counts_match_spots",),
 )
 def counts(work: SectionWork) -> Product:

@@ -25,7 +25,7 @@ _MAX_LINE = 2**22  # bytes; a row of 15,000 genes takes 40 thousand
 _SparseRow = tuple[NDArray[np.int32], NDArray[np.int32]]  # columns, values
 
 
-def read_count_table(path: Path, faults: Faults, *, max_bytes: int = 2**28) -> tuple[list[str], Counts]:
+def read_count_table(path: Path, faults: Faults, *, max_bytes: int) -> tuple[list[str], Counts]:
     """Parse a table whose header is an unused field and the gene symbols, and whose rows are a spot id and counts.
 
     Parameters

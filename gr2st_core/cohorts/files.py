@@ -12,21 +12,37 @@ from gr2st_core.errors import MissingArtifactError, SchemaError
 
 
 def file_sha256(path: Path) -> str:
-    """Identity of a raw file: the SHA-256 of its bytes, in hexadecimal."""
+    """Identity of a raw file: the SHA-256 of its bytes, or of the names and bytes of all files in a folder, in hex."""
+    if path.is_dir():
+        parts = [f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}" for file in _files_of(path)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def require_inside(path: Path, folder: Path, *, section: str | None = None) -> Path:
+def _files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+
+
+def require_inside(path: Path, folder: Path, *, section: str | None = None, may_be_folder: bool = False) -> Path:
     """Give ``path`` back if it is a regular file that lies in ``folder``, links followed.
+
+    Parameters
+    ----------
+    may_be_folder
+        Whether a folder of such files, which a format such as zarr treats as one file, will do.
 
     Raises
     ------
     MissingArtifactError
         If there is no such file.
     SchemaError
-        If it lies outside ``folder``, or is a pipe, a device or a folder.
+        If it, or a file in it, lies outside ``folder``, or is a pipe or a device.
     """
+    if may_be_folder and path.is_dir() and path.resolve().is_relative_to(folder.resolve()):
+        for file in _files_of(path):
+            require_inside(file, folder, section=section)
+        return path
     real = path.resolve()
     if not real.is_relative_to(folder.resolve()):
         raise SchemaError(

@@ -26,11 +26,13 @@ import numpy as np
 from gr2st_core.cohorts.count_table import read_count_table
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.her2st_listing import COUNTS_FOLDER, SPOTS_FOLDER, list_sections
-from gr2st_core.cohorts.records import RawSection, SectionEntry
+from gr2st_core.cohorts.records import COUNTS, RawSection, SectionEntry
 from gr2st_core.cohorts.spot_table import SpotTable, measure_pitch, read_spot_table
 from gr2st_core.errors import AlignmentError, DataError, MissingArtifactError
+from gr2st_core.settings import DEFAULT_LIMITS, Limits
 from gr2st_core.types import Counts
 
+SPOTS = "spots"
 PITCH_UM = 200.0
 """Centre to centre distance of neighbouring spots of the array (data.md 2)."""
 
@@ -55,7 +57,7 @@ class Her2stReader:
         """
         return list_sections(name, folder)
 
-    def read(self, entry: SectionEntry) -> RawSection:
+    def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
         """Parse spots and counts of one section and join them by spot id.
 
         Raises
@@ -63,20 +65,20 @@ class Her2stReader:
         DataError
             A ``CohortError`` that lists all faults where there are several.
         """
-        if entry.spots_path is None:
+        if SPOTS not in entry.files:
             raise MissingArtifactError("a section has no spot file", section=str(entry.key), expected=self.expects)
         faults = Faults(section=str(entry.key))
-        spots = read_spot_table(entry.spots_path, faults)
+        spots = read_spot_table(entry.files[SPOTS], faults)
         pitch_px = measure_pitch(spots.array_xy, spots.pixel_xy)
         if not len(faults) and not pitch_px > 0:
             faults.add(
                 "the scale of the image cannot be measured",
-                file=entry.spots_path,
+                file=entry.files[SPOTS],
                 field="pixel_x, pixel_y",
                 found=f"pitch {pitch_px} px",
                 expected="two spots that are neighbours on the grid and lie at different pixels",
             )
-        kept, counts = _with_counts(spots, entry, faults)
+        kept, counts = _with_counts(spots, entry, faults, limits)
         faults.raise_any("a section cannot be read")
         return RawSection(
             key=entry.key,
@@ -93,20 +95,23 @@ class Her2stReader:
         )
 
 
-def _with_counts(spots: SpotTable, entry: SectionEntry, faults: Faults) -> tuple[SpotTable, Counts | None]:
+def _with_counts(
+    spots: SpotTable, entry: SectionEntry, faults: Faults, limits: Limits
+) -> tuple[SpotTable, Counts | None]:
     """Spots that have counts, in the order of the spot file, and their counts."""
-    if entry.counts_path is None:
+    if COUNTS not in entry.files:
         return spots, None
+    path = entry.files[COUNTS]
     spots_are_sound = not len(faults)
-    counted_ids, counts = read_count_table(entry.counts_path, faults)
+    counted_ids, counts = read_count_table(path, faults, max_bytes=limits.max_bytes)
     if spots_are_sound and (strangers := sorted(set(counted_ids) - set(spots.spot_ids.tolist()))):
         faults.add(
             "count rows have no spot",
             AlignmentError,
-            file=entry.counts_path,
+            file=path,
             field="spot id",
             found=strangers[:10],
-            expected=f"ids of {entry.spots_path}",
+            expected=f"ids of {entry.files[SPOTS]}",
             hint=f"{len(strangers)} rows; add the spots to the spot file or remove the rows",
         )
     row_of = {spot_id: row for row, spot_id in enumerate(counted_ids)}

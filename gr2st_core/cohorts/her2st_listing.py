@@ -126,8 +126,8 @@ def _entry(
             hint=f"add the row: {found.section}<tab><patient>",
         )
         return None
-    image = found.images[0] if found.images else None
-    return SectionEntry(key, patient, found.counts, found.spots, image, found.annotations)
+    files = {"counts": found.counts, "spots": found.spots, "image": next(iter(found.images), None)}
+    return SectionEntry(key, patient, {role: path for role, path in files.items() if path}, found.annotations)
 
 
 def _check_presence(found: _Found, folder: Path, faults: Faults) -> None:

@@ -15,9 +15,11 @@ import numpy as np
 
 from gr2st_core.cohorts.files import require_inside
 from gr2st_core.errors import AlignmentError, DataError, SchemaError
+from gr2st_core.settings import Limits
 from gr2st_core.types import Counts, FloatArray, SectionKey, StrArray
 
-_FILES = ("counts_path", "spots_path", "image_path")
+IMAGE, COUNTS = "image", "counts"
+"""Roles of files that mean the same in every layout: a change of the one leaves what comes of the other alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +30,35 @@ class SectionEntry:
     ----------
     key, patient_id
         Identity.
-    counts_path, spots_path, image_path
-        Raw files, or None where the section has none.
+    files
+        Raw files, or folders that are one file to their format (zarr), by role; a role that the section lacks is
+        absent. ``image`` is the H&E image, or the file that holds it; ``counts`` holds counts and nothing that
+        positions depend on; other roles are the reader's own.
     annotations
         Further tables by kind: ``deconvolution`` (table, or the zip that holds it), ``regions`` (pathologist's labels).
     """
 
     key: SectionKey
     patient_id: str
-    counts_path: Path | None
-    spots_path: Path | None
-    image_path: Path | None
+    files: Mapping[str, Path]
     annotations: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def image_path(self) -> Path | None:
+        """The H&E image, or None."""
+        return self.files.get(IMAGE)
 
     def to_json(self, cohort_folder: Path) -> dict[str, Any]:
         """Describe the entry in JSON types, paths relative to ``cohort_folder``."""
 
-        def relative(path: Path | None) -> str | None:
-            return None if path is None else path.relative_to(cohort_folder).as_posix()
+        def relative(paths: Mapping[str, Path]) -> dict[str, str]:
+            return {name: path.relative_to(cohort_folder).as_posix() for name, path in sorted(paths.items())}
 
         return {
             "key": str(self.key),
             "patient_id": self.patient_id,
-            **{name: relative(getattr(self, name)) for name in _FILES},
-            "annotations": {kind: relative(path) for kind, path in sorted(self.annotations.items())},
+            "files": relative(self.files),
+            "annotations": relative(self.annotations),
         }
 
     @classmethod
@@ -63,15 +70,17 @@ class SectionEntry:
         DataError
             A field is missing, or a file is gone or lies outside the folder.
         """
-        if missing := {"key", "patient_id", "annotations", *_FILES} - set(record):
+        if missing := {"key", "patient_id", "files", "annotations"} - set(record):
             raise SchemaError("a section entry lacks fields", field=sorted(missing), found=sorted(record))
 
-        def absolute(path: str) -> Path:
-            return require_inside(cohort_folder / path, cohort_folder, section=record["key"])
+        def absolute(paths: Mapping[str, str]) -> dict[str, Path]:
+            return {
+                name: require_inside(cohort_folder / path, cohort_folder, section=record["key"], may_be_folder=True)
+                for name, path in paths.items()
+            }
 
-        files = {name: None if record[name] is None else absolute(record[name]) for name in _FILES}
-        annotations = {kind: absolute(path) for kind, path in record["annotations"].items()}
-        return cls(SectionKey.parse(record["key"]), record["patient_id"], **files, annotations=annotations)
+        key, patient_id = SectionKey.parse(record["key"]), record["patient_id"]
+        return cls(key, patient_id, absolute(record["files"]), absolute(record["annotations"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,10 @@ class RawSection:
     image_path
         The H&E image, or None.
     n_spots_without_counts
-        Spots of the spot file that were left out because they have no counts.
+        Spots that were left out because they have no counts.
+    regions
+        Label that a person gave each spot, shape ``(n_spots,)``, empty text where there is none; None where nobody
+        labelled the section.
     """
 
     key: SectionKey
@@ -111,6 +123,7 @@ class RawSection:
     um_per_px: float
     image_path: Path | None
     n_spots_without_counts: int
+    regions: StrArray | None = None
 
     def __post_init__(self) -> None:
         where = str(self.key)
@@ -125,6 +138,8 @@ class RawSection:
             raise AlignmentError(
                 "one count row per spot", section=where, expected=n_spots, found=self.counts.matrix.shape[0]
             )
+        if self.regions is not None and self.regions.shape != (n_spots,):
+            raise AlignmentError("one region label per spot", section=where, found=self.regions.shape)
         for name in ("pitch_um", "pitch_px", "um_per_px"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
@@ -156,8 +171,8 @@ class CohortReader(Protocol):
         """
         ...
 
-    def read(self, entry: SectionEntry) -> RawSection:
-        """Parse one section.
+    def read(self, entry: SectionEntry, limits: Limits = ...) -> RawSection:
+        """Parse one section, within ``limits``.
 
         Raises
         ------

@@ -199,7 +199,7 @@ def _require_size(image: Image.Image, n_bytes: int, cap: int, path: Path, sectio
             section=section,
             found=f"{width}x{height} px, {n_bytes} bytes",
             expected=f"at most {cap} px and {4 * cap} bytes",
-            hint="raise images.max_megapixels, or store the image at a lower resolution",
+            hint="raise limits.max_megapixels, or store the image at a lower resolution",
         )
 
 

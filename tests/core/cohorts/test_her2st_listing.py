@@ -228,7 +228,7 @@ def test_an_unusable_cohort_name_is_refused(cohort: Path) -> None:
 def test_an_entry_survives_json_and_moves_with_its_folder(cohort: Path) -> None:
     entry = entry_of(cohort, "A1")
     record = entry.to_json(cohort)
-    assert record["counts_path"] == "data/ST-cnts/A1.tsv.gz"
+    assert record["files"]["counts"] == "data/ST-cnts/A1.tsv.gz"
     assert SectionEntry.from_json(cohort, record) == entry
     moved = cohort.rename(cohort.parent / "moved")
     assert SectionEntry.from_json(moved, record).image_path == moved / "data/ST-imgs/A/A1/slide.jpg"
@@ -238,9 +238,9 @@ def test_an_entry_from_json_keeps_within_its_folder(cohort: Path) -> None:
     record = entry_of(cohort, "A1").to_json(cohort)
     (cohort.parent / "secret.tsv").write_text("")
     with pytest.raises(SchemaError, match="outside its cohort folder"):
-        SectionEntry.from_json(cohort, record | {"spots_path": "../secret.tsv"})
+        SectionEntry.from_json(cohort, record | {"files": {"spots": "../secret.tsv"}})
     with pytest.raises(MissingArtifactError, match="does not exist"):
-        SectionEntry.from_json(cohort, record | {"spots_path": "gone.tsv"})
+        SectionEntry.from_json(cohort, record | {"files": {"spots": "gone.tsv"}})
     with pytest.raises(SchemaError, match="lacks fields"):
         SectionEntry.from_json(cohort, {"key": "toy/A1"})
 
