@@ -16,6 +16,7 @@ from gr2st_assets.assets.graphs import functional_graph, spatial_graph
 from gr2st_assets.assets.image import EMBEDDINGS
 from gr2st_assets.assets.predictions import MODELS, PREDICTIONS, observed
 from gr2st_assets.assets.published import published_scores
+from gr2st_assets.assets.quarantine import quarantine
 from gr2st_assets.assets.raw import counts, slides, spots
 from gr2st_assets.assets.recall import recall_scores, recall_share
 from gr2st_assets.assets.scoreboard import scoreboard
@@ -27,8 +28,8 @@ from gr2st_assets.io_manager import LakeIOManager
 from gr2st_assets.resources import Experiment, LakeResource
 
 TABLE_ASSETS = [
-    slides, spots, counts, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed, *MODELS,
-    *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
+    slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
+    *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
     recall_share, published_scores, reference_bank, *FOLD_STUDIES, studies,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]

@@ -5,12 +5,13 @@ the work itself.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gr2st_assets import register
+from gr2st_assets.inspection import inspect
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import home, lake_root, prepare_environment
 from gr2st_core.errors import MissingArtifactError
@@ -18,6 +19,7 @@ from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_assets.runs import Outcome
+    from gr2st_core.cohorts.records import SectionEntry
 
 Say = Callable[[str], None]
 
@@ -78,25 +80,39 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
     from gr2st_core.settings import load_settings
 
     SectionKey(name, "any")
-    cohort, faults = register.inspect(
-        name, folder, load_settings(), lambda label, done, total: say(f"{done}/{total} {label}")
-    )
-    for fault in faults:
+    lake = Lake(lake_root())
+    found = inspect(lake, name, folder, load_settings(), lambda label, done, total: say(f"{done}/{total} {label}"))
+    cohort = found.cohort
+    if dry_run:
+        for entry in cohort.entries:
+            say(_described(entry, found.facts[str(entry.key)]))
+    for fault in found.faults:
         say(f"fault: {fault}")
     images = sum(entry.image_path is not None for entry in cohort.entries)
     patients = {entry.patient_id for entry in cohort.entries}
-    found = f"{len(cohort.entries)} sections of {len(patients)} patients, {images} with an image, {len(faults)} faults"
-    if dry_run or not cohort.entries:
-        say(f"{name}: {found}; nothing registered")
-        return int(bool(faults) or not cohort.entries)
-    lake = Lake(lake_root())
-    register.save(lake, replace(cohort, is_synthetic=is_synthetic))
+    summary = (
+        f"{cohort.layout}, {len(cohort.entries)} sections of {len(patients)} patients, {images} with an image, "
+        f"{len(found.faults)} faults"
+    )
+    if dry_run:
+        say(f"{name}: {summary}; nothing registered")
+        return int(bool(found.faults) or not cohort.entries)
+    register.save(lake, replace(cohort, is_synthetic=is_synthetic), found.faults)
     from gr2st_assets.project import open_instance
     from gr2st_assets.runs import register_sections
 
     register_sections(lake, open_instance())
-    say(f"{name}: {found}; registered")
-    return int(bool(faults))
+    say(f"{name}: {summary}; registered")
+    return int(bool(found.faults) or not cohort.entries)
+
+
+def _described(entry: "SectionEntry", facts: Mapping[str, Any]) -> str:
+    """One line on a section that was found, for a person."""
+    counts = "no counts" if facts["counts"] is None else f"{facts['n_molecules']} molecules, {facts['n_genes']} genes"
+    size = facts["size_px"]
+    image = "no image" if size is None else f"image {size[0]}x{size[1]} px, {facts['um_per_px']:.3f} um/px"
+    labels = f", {facts['n_regions']} spots labelled" if facts["n_regions"] else ""
+    return f"{entry.key}: patient {entry.patient_id}, {facts['n_spots']} spots, {counts}, {image}{labels}"
 
 
 def materialize_cohorts(

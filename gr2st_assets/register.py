@@ -1,25 +1,25 @@
-"""Which cohorts the lake knows, and how one gets in.
+"""Which cohorts the lake knows.
 
-Belongs here: the register (one JSON a cohort in the lake), and the inspection that a folder must pass first. Does not
-belong here: parsing (``gr2st_core.cohorts``), Dagster.
+Belongs here: the register (one JSON a cohort in the lake): sections that passed inspection, and faults of those that
+did not. Does not belong here: inspection (``inspection``), parsing (``parsing``), Dagster.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gr2st_assets.documents import decode, encode
 from gr2st_assets.lake import Lake
 from gr2st_assets.publish import write_atomic
-from gr2st_core.errors import CohortError, DataError, MissingArtifactError, SchemaError
+from gr2st_core.errors import DataError, MissingArtifactError
 from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
-    from gr2st_core.cohorts.records import RawSection, SectionEntry
-    from gr2st_core.settings import Settings
+    from gr2st_core.cohorts.records import SectionEntry
 
 FOLDER = "_cohorts"
+FAULT_FIELDS = ("section", "file", "field", "found", "expected", "hint")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class RegisteredCohort:
         Never mixed with other cohorts in external folds.
     entries
         Its sections.
+    contents
+        Digests of each section's counts and image, by section key.
     """
 
     name: str
@@ -41,6 +43,7 @@ class RegisteredCohort:
     layout: str
     is_synthetic: bool
     entries: "tuple[SectionEntry, ...]"
+    contents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def entry(self, key: SectionKey) -> "SectionEntry":
         """Find one section.
@@ -54,27 +57,19 @@ class RegisteredCohort:
                 return entry
         raise MissingArtifactError("the section is not registered", section=str(key), hint="gr2st cohort add")
 
-    def read(self, key: SectionKey) -> "RawSection":
-        """Parse one section with the reader of the cohort's layout.
 
-        Raises
-        ------
-        DataError
-        """
-        from gr2st_core.cohorts.registry import READERS
-
-        reader = next(reader for reader in READERS if reader.layout == self.layout)
-        return reader.read(self.entry(key))
-
-
-def save(lake: Lake, cohort: RegisteredCohort) -> None:
-    """Write the cohort into the register, replacing what stood under its name."""
+def save(lake: Lake, cohort: RegisteredCohort, faults: Sequence[DataError] = ()) -> None:
+    """Write the cohort, and the faults of what was refused of it, replacing what stood under its name."""
     record = {
         "name": cohort.name,
         "folder": str(cohort.folder),
         "layout": cohort.layout,
         "is_synthetic": cohort.is_synthetic,
-        "sections": [entry.to_json(cohort.folder) for entry in cohort.entries],
+        "sections": [
+            {**entry.to_json(cohort.folder), "contents": dict(cohort.contents.get(str(entry.key), {}))}
+            for entry in cohort.entries
+        ],
+        "faults": [_fault_record(fault) for fault in faults],
     }
     write_atomic(lake.root / FOLDER / f"{cohort.name}.json", encode(record))
 
@@ -94,7 +89,8 @@ def load(lake: Lake, name: str) -> RegisteredCohort:
     if not folder.is_dir():
         raise MissingArtifactError("the cohort's folder is gone", cohort=name, file=folder)
     entries = tuple(SectionEntry.from_json(folder, section) for section in record["sections"])
-    return RegisteredCohort(record["name"], folder, record["layout"], record["is_synthetic"], entries)
+    contents = {section["key"]: section["contents"] for section in record["sections"]}
+    return RegisteredCohort(record["name"], folder, record["layout"], record["is_synthetic"], entries, contents)
 
 
 def _record(lake: Lake, name: str) -> dict[str, Any]:
@@ -103,7 +99,24 @@ def _record(lake: Lake, name: str) -> dict[str, Any]:
         raise MissingArtifactError(
             "no such cohort", cohort=name, found=names(lake), hint="gr2st cohort add NAME FOLDER"
         )
-    return decode(path.read_bytes(), path, "name", "folder", "layout", "is_synthetic", "sections")
+    return decode(path.read_bytes(), path, "name", "folder", "layout", "is_synthetic", "sections", "faults")
+
+
+def _fault_record(fault: DataError) -> dict[str, str | None]:
+    said = {name: fault.context.get(name) for name in FAULT_FIELDS}
+    return {"message": fault.message, **{name: None if value is None else str(value) for name, value in said.items()}}
+
+
+def faults(lake: Lake, name: str) -> list[dict[str, str | None]]:
+    """Records of what was refused of a cohort when it was last inspected: ``message`` and ``FAULT_FIELDS``."""
+    return list(_record(lake, name)["faults"])
+
+
+def contents(lake: Lake, name: str) -> Iterator[tuple[str, str]]:
+    """Give every section key of a cohort with the digests of its counts and of its image, one at a time."""
+    for section in _record(lake, name)["sections"]:
+        for digest in section["contents"].values():
+            yield section["key"], digest
 
 
 def section_keys(lake: Lake, name: str) -> list[SectionKey]:
@@ -120,48 +133,3 @@ def names(lake: Lake) -> list[str]:
     """Names of all registered cohorts, sorted."""
     folder = lake.root / FOLDER
     return sorted(path.stem for path in folder.iterdir() if path.suffix == ".json") if folder.exists() else []
-
-
-def inspect(
-    name: str, folder: Path, settings: "Settings", progress: Callable[[str, int, int], None]
-) -> "tuple[RegisteredCohort, list[DataError]]":
-    """Read every section of a folder completely, and collect every fault.
-
-    Returns
-    -------
-    The cohort with the sections that have no fault, and all faults.
-
-    Raises
-    ------
-    DataError
-        If the folder has no known layout.
-    """
-    from gr2st_core.cohorts.registry import find_reader
-    from gr2st_core.training.folds import EXTERNAL
-
-    if name == EXTERNAL:
-        raise SchemaError("this name is kept for folds over cohorts", field="cohort", found=name, hint="choose another")
-    reader = find_reader(folder.resolve())
-    entries, faults = reader.entries(name, folder.resolve())
-    good = []
-    for number, entry in enumerate(entries):
-        progress(f"{entry.key}", number, len(entries))
-        try:
-            _inspect_section(reader.read(entry), settings)
-        except CohortError as error:
-            faults.extend(error.faults)
-        except DataError as error:
-            faults.append(error)
-        else:
-            good.append(entry)
-    progress("sections read", len(entries), len(entries))
-    return RegisteredCohort(name, folder.resolve(), reader.layout, False, tuple(good)), faults
-
-
-def _inspect_section(raw: "RawSection", settings: "Settings") -> None:
-    from gr2st_core.images.slides import open_slide, require_on_image
-
-    if raw.image_path is not None:
-        slide = open_slide(raw.image_path, max_megapixels=settings.limits.max_megapixels, section=str(raw.key))
-        require_on_image(raw.pixel_xy, slide.size_px, raw.spot_ids, section=str(raw.key))
-        slide.pixels()

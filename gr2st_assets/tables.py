@@ -380,6 +380,22 @@ _SPECS = (
         (c.FOLD_ID, c.MODEL_ID, *c.SPOT, c.EMBEDDING),
     ),
     TableSpec(
+        "raw/quarantine",
+        "What is wrong with the sections that were refused",
+        ("cohort", "fault"),
+        (
+            c.text("cohort", "name of the cohort"),
+            c.count("fault", "number of the fault within the cohort"),
+            c.text("section", "id of the section that the fault costs; NULL where it costs none", nullable=True),
+            c.text("message", "what is wrong"),
+            c.text("file", "file that it is in", nullable=True),
+            c.text("field", "column, row or setting that it is in", nullable=True),
+            c.text("found", "what was found", nullable=True),
+            c.text("expected", "what was expected", nullable=True),
+            c.text("hint", "what to do", nullable=True),
+        ),
+    ),
+    TableSpec(
         "catalog/check_results",
         "What every check found, last time it ran",
         ("asset", "check_name", "partition_key", "variant", "expectation"),

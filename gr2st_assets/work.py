@@ -58,7 +58,10 @@ class SectionWork:
 
     def raw(self) -> "RawSection":
         """The section as its cohort's reader reads it."""
-        return register.load(self.lake, self.key.cohort).read(self.key)
+        from gr2st_assets.parsing import section_parser
+
+        cohort = register.load(self.lake, self.key.cohort)
+        return section_parser(self.settings.limits).read(cohort.layout, cohort.folder, cohort.entry(self.key))
 
     @property
     def columns(self) -> dict[str, str]:

@@ -20,6 +20,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Name, inode, size and time of change of a file, or of all files in a folder: differs when one was written to."""
+    files = _files_of(path) if path.is_dir() else [path]
+    stats = [(file.relative_to(path.parent).as_posix(), file.stat()) for file in files]
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
 def _files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 

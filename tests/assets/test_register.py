@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from gr2st_assets import register
+from gr2st_assets.inspection import inspect
 from gr2st_assets.lake import Lake
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
@@ -28,8 +29,9 @@ def quiet(*_):
 
 
 def test_a_saved_cohort_is_loaded_alike(folder, lake):
-    cohort, faults = register.inspect("tiny", folder, Settings(), quiet)
-    assert faults == []
+    found = inspect(lake, "tiny", folder, Settings(), quiet)
+    cohort = found.cohort
+    assert found.faults == []
     register.save(lake, cohort)
     assert register.names(lake) == ["tiny"]
     assert register.load(lake, "tiny") == cohort
@@ -40,16 +42,16 @@ def test_a_saved_cohort_is_loaded_alike(folder, lake):
 def test_a_gone_folder_is_said_and_its_sections_stay_known(folder, lake, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(folder, moved)
-    register.save(lake, register.inspect("tiny", moved, Settings(), quiet)[0])
+    register.save(lake, inspect(lake, "tiny", moved, Settings(), quiet).cohort)
     shutil.rmtree(moved)
     with pytest.raises(MissingArtifactError, match="folder is gone"):
         register.load(lake, "tiny")
     assert len(register.section_keys(lake, "tiny")) == 2
 
 
-def test_the_name_of_external_folds_is_refused(folder):
+def test_the_name_of_external_folds_is_refused(folder, lake):
     with pytest.raises(SchemaError, match="kept for folds"):
-        register.inspect("external", folder, Settings(), quiet)
+        inspect(lake, "external", folder, Settings(), quiet)
 
 
 def test_a_damaged_register_names_its_file(lake):

@@ -1,0 +1,167 @@
+"""What a cohort folder must pass, in a process that may break."""
+
+import gzip
+import os
+import shutil
+import signal
+
+import pytest
+
+from gr2st_assets import parsing_child, register
+from gr2st_assets.inspection import inspect
+from gr2st_assets.lake import Lake
+from gr2st_assets.parsing import SectionParser
+from gr2st_core.cohorts.her2st import Her2stReader
+from gr2st_core.cohorts.synthetic import make_synthetic_cohort
+from gr2st_core.errors import CohortError, DataError, SchemaError
+from gr2st_core.settings import Limits, Settings
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort") / "tiny"
+    make_synthetic_cohort(folder, n_patients=2, sections_per_patient=2)
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "tiny")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def parser():
+    parser = SectionParser(Limits())
+    yield parser
+    parser.close()
+
+
+def entry_of(folder, section="A1"):
+    return next(entry for entry in Her2stReader().entries("tiny", folder)[0] if entry.key.section_id == section)
+
+
+def look(lake, folder, **settings):
+    return inspect(lake, "tiny", folder, Settings(**settings), lambda *_: None)
+
+
+def copy_section(folder, source, target):
+    """Give ``target`` the counts and spots of ``source``."""
+    for name in ("data/ST-cnts/{}.tsv.gz", "data/ST-spotfiles/{}_selection.tsv"):
+        shutil.copy(folder / name.format(source), folder / name.format(target))
+
+
+def test_a_section_comes_through_the_process_alike(made, parser):
+    entry = entry_of(made)
+    expected, found = Her2stReader().read(entry), parser.read("her2st", made, entry)
+    assert (found.counts.matrix != expected.counts.matrix).nnz == 0
+    assert found.counts.matrix.dtype == expected.counts.matrix.dtype
+    assert found.counts.genes == expected.counts.genes
+    for name in ("spot_ids", "array_xy", "pixel_xy"):
+        assert (getattr(found, name) == getattr(expected, name)).all()
+    for name in ("key", "patient_id", "um_per_px", "pitch_px", "image_path", "n_spots_without_counts"):
+        assert getattr(found, name) == getattr(expected, name)
+
+
+def test_faults_come_back_as_they_were_raised(folder, parser):
+    path = folder / "data/ST-cnts/A1.tsv.gz"
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    spoilt = [lines[0], *(line.replace("\t", "\t-", 1) for line in lines[1:])]
+    path.write_bytes(gzip.compress("\n".join(spoilt).encode(), mtime=0))
+    entry = entry_of(folder)
+    with pytest.raises(CohortError) as here:
+        Her2stReader().read(entry)
+    with pytest.raises(CohortError) as there:
+        parser.read("her2st", folder, entry)
+    assert [str(fault) for fault in there.value.faults] == [str(fault) for fault in here.value.faults]
+    assert {type(fault) for fault in there.value.faults} == {SchemaError}
+
+
+def test_a_killed_process_costs_its_section_and_no_other(made, parser):
+    assert parser.inspect("her2st", made, entry_of(made))["n_spots"] > 0
+    child = parser._running()
+    os.kill(child.pid, signal.SIGSTOP)
+    child.send_signal(signal.SIGSEGV)
+    os.kill(child.pid, signal.SIGCONT)
+    with pytest.raises(DataError, match="died") as caught:
+        parser._exchange(b"{}\n", "tiny/A1")
+    assert caught.value.context["found"] == "signal 11"
+    assert parser.inspect("her2st", made, entry_of(made, "B1"))["n_spots"] > 0
+
+
+def test_a_section_that_takes_too_long_is_refused(made):
+    parser = SectionParser(Limits(max_seconds=1))
+    try:
+        os.kill(parser._running().pid, signal.SIGSTOP)
+        with pytest.raises(SchemaError, match="too long") as caught:
+            parser.inspect("her2st", made, entry_of(made))
+        assert caught.value.context["hint"].startswith("raise limits.max_seconds")
+    finally:
+        parser.close()
+
+
+def test_a_section_that_takes_too_much_memory_is_refused(made, monkeypatch):
+    task = {"layout": "her2st", "folder": str(made), "entry": entry_of(made).to_json(made), "out": None}
+
+    def grow(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Her2stReader, "read", grow)
+    (fault,) = parsing_child.answer({**task, "limits": Limits().model_dump()})["faults"]
+    assert fault["context"]["hint"] == "raise limits.max_memory_mb"
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(folder, monkeypatch):
+    entry = entry_of(folder)
+    read = Her2stReader.read
+
+    def read_while_written(self, *arguments):
+        raw = read(self, *arguments)
+        with entry.files["spots"].open("a") as stream:
+            stream.write("\n")
+        return raw
+
+    monkeypatch.setattr(Her2stReader, "read", read_while_written)
+    task = {"layout": "her2st", "folder": str(folder), "entry": entry.to_json(folder), "out": None}
+    (fault,) = parsing_child.answer({**task, "limits": Limits().model_dump()})["faults"]
+    assert "changed while it was read" in fault["message"]
+    assert fault["context"]["file"] == entry.files["spots"]
+
+
+def test_the_same_counts_under_two_patients_cost_both_sections(folder, lake):
+    copy_section(folder, "A1", "B2")
+    found = look(lake, folder)
+    assert [entry.key.section_id for entry in found.cohort.entries] == ["A2", "B1"]
+    assert {fault.context["section"] for fault in found.faults} == {"tiny/A1", "tiny/B2"}
+    assert all(fault.context["field"] == "counts" for fault in found.faults)
+
+
+def test_the_same_counts_twice_of_one_patient_cost_the_second(folder, lake):
+    copy_section(folder, "A1", "A2")
+    found = look(lake, folder)
+    assert [entry.key.section_id for entry in found.cohort.entries] == ["A1", "B1", "B2"]
+    (fault,) = found.faults
+    assert fault.context["found"] == "the same counts as tiny/A1"
+
+
+def test_a_section_that_another_cohort_has_is_refused(made, lake, tmp_path):
+    register.save(lake, inspect(lake, "first", made, Settings(), lambda *_: None).cohort)
+    found = look(lake, made)
+    assert found.cohort.entries == ()
+    assert {fault.context["field"] for fault in found.faults} == {"counts", "image"}
+    again = inspect(lake, "first", made, Settings(), lambda *_: None)
+    assert again.faults == []
+
+
+def test_faults_are_kept_in_the_register(folder, lake):
+    (folder / "data/ST-cnts/A1.tsv.gz").write_bytes(b"\x1f\x8b")
+    found = look(lake, folder)
+    register.save(lake, found.cohort, found.faults)
+    (fault,) = register.faults(lake, "tiny")
+    assert fault["section"] == "tiny/A1"
+    assert fault["file"].endswith("A1.tsv.gz")
+    assert fault["hint"] == "fetch the file again"
