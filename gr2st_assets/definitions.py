@@ -1,4 +1,4 @@
-"""The one Definitions object: assets, jobs, resources, executor.
+"""The one Definitions object: assets, jobs, sensors, schedules, resources, executor.
 
 Belongs here: putting things together. Does not belong here: anything that could be computed; loading this module
 imports neither torch nor pandas nor scanpy.
@@ -6,6 +6,8 @@ imports neither torch nor pandas nor scanpy.
 
 import dagster as dg
 
+from gr2st_assets.alerts import failed_runs
+from gr2st_assets.arrivals import inbox_sensor, ingest
 from gr2st_assets.assets.catalog import catalog_asset
 from gr2st_assets.assets.cells import cell_types
 from gr2st_assets.assets.comparisons import comparisons
@@ -24,8 +26,10 @@ from gr2st_assets.assets.serving import reference_bank
 from gr2st_assets.assets.studies import FOLD_STUDIES, studies
 from gr2st_assets.automation import stage_jobs
 from gr2st_assets.console import progress_logger
+from gr2st_assets.features import features_sensor, registration
 from gr2st_assets.io_manager import LakeIOManager
 from gr2st_assets.resources import Experiment, LakeResource
+from gr2st_assets.retraining import complete_cohorts, retrain, retrain_schedule
 
 TABLE_ASSETS = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
@@ -35,8 +39,10 @@ TABLE_ASSETS = [
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 
 defs = dg.Definitions(
-    assets=ASSETS,
-    jobs=stage_jobs(ASSETS),
+    assets=[registration, *ASSETS],
+    jobs=[*stage_jobs(ASSETS), ingest, retrain],
+    sensors=[inbox_sensor, features_sensor(ASSETS), complete_cohorts, failed_runs],
+    schedules=[retrain_schedule],
     resources={
         "lake": LakeResource(),
         # config of the experiment is set per run, in the launchpad or by gr2st materialize

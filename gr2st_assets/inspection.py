@@ -43,9 +43,19 @@ class Inspection:
 
 
 def inspect(
-    lake: Lake, name: str, folder: Path, settings: "Settings", progress: Callable[[str, int, int], None]
+    lake: Lake,
+    name: str,
+    folder: Path,
+    settings: "Settings",
+    progress: Callable[[str, int, int], None],
+    distrusted: Mapping[Path, DataError],
 ) -> Inspection:
     """Read every section of a folder completely, and collect every fault.
+
+    Parameters
+    ----------
+    distrusted
+        Files known to be wrong, with what is: they cost the sections they belong to.
 
     Raises
     ------
@@ -59,7 +69,9 @@ def inspect(
         raise SchemaError("this name is kept for folds over cohorts", field="cohort", found=name, hint="choose another")
     folder = folder.resolve()
     reader = find_reader(folder)
-    entries, faults = reader.entries(name, folder)
+    listed, faults = reader.entries(name, folder)
+    entries = [entry for entry in listed if not (_files(entry) & set(distrusted))]
+    faults.extend(distrusted.values())
     facts: dict[str, Mapping[str, Any]] = {}
     parser = SectionParser(settings.limits)
     try:
@@ -83,10 +95,19 @@ def inspect(
     return Inspection(RegisteredCohort(name, folder, reader.layout, False, good, contents), facts, faults)
 
 
+def _files(entry: "SectionEntry") -> set[Path]:
+    return {*entry.files.values(), *entry.annotations.values()}
+
+
 def _known_contents(lake: Lake, name: str) -> dict[str, str]:
     """Sections of other cohorts, by the digest of counts or image."""
     others = [other for other in register.names(lake) if other != name]
-    return {digest: key for other in others for key, digest in register.contents(lake, other)}
+    return {
+        digest: key
+        for other in others
+        for key, contents in register.contents_of(lake, other).items()
+        for digest in contents.values()
+    }
 
 
 def _doubles(

@@ -6,14 +6,14 @@ the work itself.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gr2st_assets import register
+from gr2st_assets.ingest import take_in
 from gr2st_assets.inspection import inspect
 from gr2st_assets.lake import Lake
-from gr2st_assets.project import home, lake_root, prepare_environment
+from gr2st_assets.project import home, lake_root, open_instance, prepare_environment
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
@@ -81,7 +81,15 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
 
     SectionKey(name, "any")
     lake = Lake(lake_root())
-    found = inspect(lake, name, folder, load_settings(), lambda label, done, total: say(f"{done}/{total} {label}"))
+
+    def progress(label: str, done: int, total: int) -> None:
+        say(f"{done}/{total} {label}")
+
+    if dry_run:
+        found = inspect(lake, name, folder, load_settings(), progress, {})
+    else:
+        instance = open_instance()
+        found = take_in(lake, instance, name, folder, load_settings(), progress, is_synthetic=is_synthetic)
     cohort = found.cohort
     if dry_run:
         for entry in cohort.entries:
@@ -97,11 +105,6 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
     if dry_run:
         say(f"{name}: {summary}; nothing registered")
         return int(bool(found.faults) or not cohort.entries)
-    register.save(lake, replace(cohort, is_synthetic=is_synthetic), found.faults)
-    from gr2st_assets.project import open_instance
-    from gr2st_assets.runs import register_sections
-
-    register_sections(lake, open_instance())
     say(f"{name}: {summary}; registered")
     return int(bool(found.faults) or not cohort.entries)
 

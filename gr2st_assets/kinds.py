@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster_shared.utils.warnings import BetaWarning
 
+from gr2st_assets.features import SECTION_CONDITION
 from gr2st_assets.fingerprint import code_version
+from gr2st_assets.ingest import REGISTRATION
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS, FOLDS, SECTIONS
 from gr2st_assets.resources import Experiment, LakeResource
@@ -142,7 +144,9 @@ def section_asset(
 
         arguments = asset_arguments(name, code=code, checks=checks, kinds=set(kinds), pool=pool, doc=compute.__doc__)
         blueprint = Blueprint(name, SECTIONS.name, arguments["code_version"], checks, settings_hash, open_plans)
-        return _asset(blueprint, arguments, SECTIONS, [dg.AssetKey(dep.split("/")) for dep in deps])
+        outside = [REGISTRATION] if files else []
+        upstream = [*outside, *(dg.AssetKey(dep.split("/")) for dep in deps)]
+        return _asset(blueprint, {**arguments, "automation_condition": SECTION_CONDITION}, SECTIONS, upstream)
 
     return decorate
 

@@ -4,7 +4,7 @@ Belongs here: the register (one JSON a cohort in the lake): sections that passed
 did not. Does not belong here: inspection (``inspection``), parsing (``parsing``), Dagster.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gr2st_core.cohorts.records import SectionEntry
 
 FOLDER = "_cohorts"
+_FLAGS = ("is_synthetic", "is_from_inbox")
 FAULT_FIELDS = ("section", "file", "field", "found", "expected", "hint")
 
 
@@ -36,6 +37,8 @@ class RegisteredCohort:
         Its sections.
     contents
         Digests of each section's counts and image, by section key.
+    is_from_inbox
+        Whether it arrived by itself: folds of such a cohort are trained when all its sections are there.
     """
 
     name: str
@@ -44,6 +47,7 @@ class RegisteredCohort:
     is_synthetic: bool
     entries: "tuple[SectionEntry, ...]"
     contents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    is_from_inbox: bool = False
 
     def entry(self, key: SectionKey) -> "SectionEntry":
         """Find one section.
@@ -65,6 +69,7 @@ def save(lake: Lake, cohort: RegisteredCohort, faults: Sequence[DataError] = ())
         "folder": str(cohort.folder),
         "layout": cohort.layout,
         "is_synthetic": cohort.is_synthetic,
+        "is_from_inbox": cohort.is_from_inbox,
         "sections": [
             {**entry.to_json(cohort.folder), "contents": dict(cohort.contents.get(str(entry.key), {}))}
             for entry in cohort.entries
@@ -89,8 +94,15 @@ def load(lake: Lake, name: str) -> RegisteredCohort:
     if not folder.is_dir():
         raise MissingArtifactError("the cohort's folder is gone", cohort=name, file=folder)
     entries = tuple(SectionEntry.from_json(folder, section) for section in record["sections"])
-    contents = {section["key"]: section["contents"] for section in record["sections"]}
-    return RegisteredCohort(record["name"], folder, record["layout"], record["is_synthetic"], entries, contents)
+    return RegisteredCohort(
+        record["name"],
+        folder,
+        record["layout"],
+        record["is_synthetic"],
+        entries,
+        contents_of(lake, name),
+        record["is_from_inbox"],
+    )
 
 
 def _record(lake: Lake, name: str) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def _record(lake: Lake, name: str) -> dict[str, Any]:
         raise MissingArtifactError(
             "no such cohort", cohort=name, found=names(lake), hint="gr2st cohort add NAME FOLDER"
         )
-    return decode(path.read_bytes(), path, "name", "folder", "layout", "is_synthetic", "sections", "faults")
+    return decode(path.read_bytes(), path, "name", "folder", "layout", *_FLAGS, "sections", "faults")
 
 
 def _fault_record(fault: DataError) -> dict[str, str | None]:
@@ -112,11 +124,14 @@ def faults(lake: Lake, name: str) -> list[dict[str, str | None]]:
     return list(_record(lake, name)["faults"])
 
 
-def contents(lake: Lake, name: str) -> Iterator[tuple[str, str]]:
-    """Give every section key of a cohort with the digests of its counts and of its image, one at a time."""
-    for section in _record(lake, name)["sections"]:
-        for digest in section["contents"].values():
-            yield section["key"], digest
+def contents_of(lake: Lake, name: str) -> dict[str, dict[str, str]]:
+    """Digests of the counts and the image of every section of a cohort, by section key."""
+    return {section["key"]: section["contents"] for section in _record(lake, name)["sections"]}
+
+
+def is_from_inbox(lake: Lake, name: str) -> bool:
+    """Tell whether a cohort arrived by itself."""
+    return bool(_record(lake, name)["is_from_inbox"])
 
 
 def section_keys(lake: Lake, name: str) -> list[SectionKey]:

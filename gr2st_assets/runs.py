@@ -22,10 +22,11 @@ from gr2st_assets.automation import (
 )
 from gr2st_assets.currency import stale_keys
 from gr2st_assets.dead_runs import end_dead_runs
+from gr2st_assets.ingest import register_sections
 from gr2st_assets.lake import Lake
 from gr2st_assets.launch import Task, run_job
 from gr2st_assets.models import sweep_finished
-from gr2st_assets.partitions import FOLDS, SECTIONS, PartitionKey, contiguous_ranges, set_keys, shares
+from gr2st_assets.partitions import FOLDS, SECTIONS, PartitionKey, contiguous_ranges, shares
 from gr2st_assets.project import home, open_instance
 from gr2st_assets.resources import Experiment
 from gr2st_assets.sections import read_folds
@@ -126,12 +127,6 @@ def run_studies(
     own = replace(stages, names=[name for name in names if name in STUDIES.values()])
     own.run(STUDY_STAGE, FOLDS, folds - set(stages.outcome.failed), experiment)
     return stages.finish(Task(STUDY_SUMMARY_STAGE), Task(SUMMARY_STAGE, names=["catalog/catalog"]))
-
-
-def register_sections(lake: Lake, instance: dg.DagsterInstance) -> None:
-    """Make the section partitions equal to the register's, so that the UI offers what is there."""
-    keys = [str(key) for name in register.names(lake) for key in register.section_keys(lake, name)]
-    set_keys(instance, SECTIONS, keys)
 
 
 def _costs(lake: Lake, partitions: dg.DynamicPartitionsDefinition, keys: set[str]) -> dict[str, float]:

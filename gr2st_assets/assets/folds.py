@@ -11,6 +11,7 @@ import dagster as dg
 
 from gr2st_assets import register
 from gr2st_assets.checks import domain
+from gr2st_assets.features import FOLD_TABLE_CONDITION
 from gr2st_assets.kinds import asset_arguments
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS, FOLDS, set_keys
@@ -32,7 +33,11 @@ _ARGUMENTS = asset_arguments(
 )  # fmt: skip
 
 
-@dg.asset(**_ARGUMENTS, deps=[dg.AssetDep(dg.AssetKey(t.split("/")), partition_mapping=ALL_SECTIONS) for t in TABLES])
+@dg.asset(
+    **_ARGUMENTS,
+    deps=[dg.AssetDep(dg.AssetKey(t.split("/")), partition_mapping=ALL_SECTIONS) for t in TABLES],
+    automation_condition=FOLD_TABLE_CONDITION,
+)
 def fold_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
     """Make the fold table from the registered sections that are in the lake, and register its folds."""
     store = lake.open()

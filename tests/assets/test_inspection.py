@@ -46,7 +46,7 @@ def entry_of(folder, section="A1"):
 
 
 def look(lake, folder, **settings):
-    return inspect(lake, "tiny", folder, Settings(**settings), lambda *_: None)
+    return inspect(lake, "tiny", folder, Settings(**settings), lambda *_: None, {})
 
 
 def copy_section(folder, source, target):
@@ -149,11 +149,11 @@ def test_the_same_counts_twice_of_one_patient_cost_the_second(folder, lake):
 
 
 def test_a_section_that_another_cohort_has_is_refused(made, lake, tmp_path):
-    register.save(lake, inspect(lake, "first", made, Settings(), lambda *_: None).cohort)
+    register.save(lake, inspect(lake, "first", made, Settings(), lambda *_: None, {}).cohort)
     found = look(lake, made)
     assert found.cohort.entries == ()
     assert {fault.context["field"] for fault in found.faults} == {"counts", "image"}
-    again = inspect(lake, "first", made, Settings(), lambda *_: None)
+    again = inspect(lake, "first", made, Settings(), lambda *_: None, {})
     assert again.faults == []
 
 

@@ -29,7 +29,7 @@ def quiet(*_):
 
 
 def test_a_saved_cohort_is_loaded_alike(folder, lake):
-    found = inspect(lake, "tiny", folder, Settings(), quiet)
+    found = inspect(lake, "tiny", folder, Settings(), quiet, {})
     cohort = found.cohort
     assert found.faults == []
     register.save(lake, cohort)
@@ -42,7 +42,7 @@ def test_a_saved_cohort_is_loaded_alike(folder, lake):
 def test_a_gone_folder_is_said_and_its_sections_stay_known(folder, lake, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(folder, moved)
-    register.save(lake, inspect(lake, "tiny", moved, Settings(), quiet).cohort)
+    register.save(lake, inspect(lake, "tiny", moved, Settings(), quiet, {}).cohort)
     shutil.rmtree(moved)
     with pytest.raises(MissingArtifactError, match="folder is gone"):
         register.load(lake, "tiny")
@@ -51,7 +51,7 @@ def test_a_gone_folder_is_said_and_its_sections_stay_known(folder, lake, tmp_pat
 
 def test_the_name_of_external_folds_is_refused(folder, lake):
     with pytest.raises(SchemaError, match="kept for folds"):
-        inspect(lake, "external", folder, Settings(), quiet)
+        inspect(lake, "external", folder, Settings(), quiet, {})
 
 
 def test_a_damaged_register_names_its_file(lake):

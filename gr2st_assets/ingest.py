@@ -1,0 +1,79 @@
+"""How a cohort gets into the lake: inspected, registered, made known to Dagster.
+
+Belongs here: the one way in, for the command and for the inbox alike. Does not belong here: inspection itself, runs.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from gr2st_assets import register
+from gr2st_assets.inspection import Inspection, inspect
+from gr2st_assets.lake import Lake
+from gr2st_assets.partitions import SECTIONS, set_keys
+from gr2st_assets.project import home
+from gr2st_core.errors import DataError, SchemaError
+
+if TYPE_CHECKING:
+    from gr2st_core.settings import Settings
+
+REGISTRATION = dg.AssetKey(["raw", "registration"])
+
+
+def take_in(
+    lake: Lake,
+    instance: dg.DagsterInstance,
+    name: str,
+    folder: Path,
+    settings: "Settings",
+    progress: Callable[[str, int, int], None],
+    *,
+    is_synthetic: bool = False,
+    is_from_inbox: bool = False,
+    distrusted: Mapping[Path, DataError] | None = None,
+) -> Inspection:
+    """Inspect a folder, register its good sections, and tell Dagster which of them are new or changed.
+
+    Parameters
+    ----------
+    distrusted
+        Files that cost the sections they belong to, and why.
+
+    Raises
+    ------
+    DataError
+        No reader knows the folder, or the cohort is being taken in already.
+    """
+    lock = home() / f".ingest-{name}.lock"
+    try:
+        with FileLock(lock, timeout=0):
+            found = inspect(lake, name, folder, settings, progress, distrusted or {})
+            before = _contents(lake, name)
+            register.save(
+                lake, replace(found.cohort, is_synthetic=is_synthetic, is_from_inbox=is_from_inbox), found.faults
+            )
+    except Timeout as error:
+        raise SchemaError(
+            "the cohort is being taken in already", file=lock, found=name, hint="wait until that has ended"
+        ) from error
+    register_sections(lake, instance)
+    for key, contents in found.cohort.contents.items():
+        if before.get(key) != contents:
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(REGISTRATION, partition=key, metadata={"cohort": name, **contents})
+            )
+    return found
+
+
+def _contents(lake: Lake, name: str) -> Mapping[str, Mapping[str, str]]:
+    return register.contents_of(lake, name) if name in register.names(lake) else {}
+
+
+def register_sections(lake: Lake, instance: dg.DagsterInstance) -> None:
+    """Make the section partitions equal to the register's, so that the UI offers what is there."""
+    keys = [str(key) for name in register.names(lake) for key in register.section_keys(lake, name)]
+    set_keys(instance, SECTIONS, keys)

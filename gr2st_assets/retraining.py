@@ -1,0 +1,138 @@
+"""Training again: on schedule, and when a cohort of the inbox is complete.
+
+Belongs here: what is trained again and when (``settings/retrain.yml``), its job, schedule and sensor. Does not belong
+here: the stages themselves (``runs``), which the job asks the ``gr2st`` command for, as a person would.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gr2st_assets import register
+from gr2st_assets.features import FOLD_TABLE
+from gr2st_assets.project import home
+from gr2st_assets.resources import LakeResource
+from gr2st_core.errors import SettingsError
+
+PLAN = Path("settings") / "retrain.yml"
+
+
+class RetrainPlan(BaseModel):
+    """What is trained again, and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = Field("0 3 * * 0", description="when, in UTC: Sundays at three by default")
+    panel: str = Field("fold_safe", description="fold_safe, breast_markers, or a text file with one gene a line")
+    targets: tuple[str, ...] = Field(("per_spot",), min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    methods: tuple[str, ...] = Field(
+        ("blend_default", "gr2st_ours", "low_rank_m224", "ridge_m224", "null_training_mean", "null_same_place"),
+        min_length=1,
+        description="methods that compete, and the nulls that they must beat",
+    )
+    settings: str = Field("", description="YAML overrides of the settings; empty: the defaults")
+
+
+def retrain_plan() -> RetrainPlan:
+    """Read ``settings/retrain.yml`` of the home folder; the defaults without one.
+
+    Raises
+    ------
+    SettingsError
+        Unknown key, or a value of the wrong kind.
+    """
+    path = home() / PLAN
+    if not path.is_file():
+        return RetrainPlan()
+    try:
+        return RetrainPlan(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+    except (ValidationError, yaml.YAMLError, TypeError) as error:
+        raise SettingsError("the plan of retraining is not valid", file=path, found=str(error)) from error
+
+
+class Cohorts(dg.Config):
+    """Whose folds to train; those of all cohorts by default."""
+
+    cohorts: list[str] = Field(default_factory=list)
+
+
+@dg.op(description="Train, score, and decide on the champion, as `gr2st materialize` does; what is current is left.")
+def train_again(context: dg.OpExecutionContext, config: Cohorts) -> Iterator[dg.Output[None]]:
+    """Run the command that a person would.
+
+    Raises
+    ------
+    Failure
+        Something failed; the log says what.
+    """
+    arguments = materialize_arguments(retrain_plan(), config.cohorts)
+    context.log.info(f"gr2st {' '.join(arguments)}")
+    command = [sys.executable, "-W", "ignore", "-m", "gr2st_assets", *arguments]
+    with subprocess.Popen(command, cwd=home(), stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - this project's own command
+        try:
+            for line in process.stderr:
+                context.log.info(line.rstrip())
+        finally:
+            if process.poll() is None:
+                process.terminate()
+        code = process.wait()
+    if code:
+        raise dg.Failure(f"gr2st materialize ended with {code}; the log says what failed", allow_retries=False)
+    yield dg.Output(None, metadata={"cohorts": ", ".join(config.cohorts) or "all"})
+
+
+def materialize_arguments(plan: RetrainPlan, cohorts: list[str]) -> list[str]:
+    """Arguments of ``gr2st`` that do what the plan says."""
+    repeated = {
+        "--cohort": cohorts,
+        "--target": plan.targets,
+        "--seed": plan.seeds,
+        "--method": plan.methods,
+    }
+    settings = ["--settings", plan.settings] if plan.settings else []
+    options = [word for option, values in repeated.items() for value in values for word in (option, str(value))]
+    return ["materialize", "--panel", plan.panel, *settings, *options]
+
+
+@dg.job(description="Train the methods of the plan again, score them, decide.", executor_def=dg.in_process_executor)
+def retrain() -> None:
+    """Train again."""
+    train_again()
+
+
+@dg.schedule(
+    job=retrain,
+    cron_schedule=retrain_plan().cron,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def retrain_schedule() -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train again if there is anything to train on; what is current costs seconds."""
+    if register.names(LakeResource().open()):
+        yield dg.RunRequest()
+    else:
+        yield dg.SkipReason("no cohort is registered")
+
+
+@dg.asset_sensor(asset_key=FOLD_TABLE, job=retrain, default_status=dg.DefaultSensorStatus.RUNNING)
+def complete_cohorts(
+    _: dg.SensorEvaluationContext, _event: dg.EventLogEntry
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train the folds of every cohort of the inbox whose sections are all in the fold table."""
+    store = LakeResource().open()
+    rows = store.read_table(store.slot("folds/fold_table"), ["cohort", "section_id"]).to_pylist()
+    present = {f"{row['cohort']}/{row['section_id']}" for row in rows}
+    arrived = [name for name in register.names(store) if register.is_from_inbox(store, name)]
+    for name in arrived:
+        keys = {str(key) for key in register.section_keys(store, name)}
+        if keys and keys <= present:
+            run_key = f"{name}:{store.require_head(store.slot('folds/fold_table')).digest}"
+            yield dg.RunRequest(run_key, dg.RunConfig(ops={"train_again": Cohorts(cohorts=[name])}), {"cohort": name})
+    if not arrived:
+        yield dg.SkipReason("no cohort came through the inbox")
