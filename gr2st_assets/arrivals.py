@@ -22,8 +22,11 @@ class CohortName(dg.Config):
     cohort: str
 
 
-@dg.op(description="Inspect a cohort of the inbox, register its good sections, list what is wrong with the others.")
-def take_in_cohort(context: dg.OpExecutionContext, config: CohortName, lake: LakeResource) -> Iterator[dg.Output[None]]:
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Inspect a cohort of the inbox, register its good sections, list what is wrong with the others.",
+)
+def take_in_cohort(context: dg.OpExecutionContext, config: CohortName, lake: LakeResource) -> None:
     """Do for a cohort of the inbox what ``gr2st cohort add`` does for a folder.
 
     Raises
@@ -46,8 +49,9 @@ def take_in_cohort(context: dg.OpExecutionContext, config: CohortName, lake: Lak
         context.log.warning(f"refused: {fault}")
     if not found.cohort.entries:
         raise dg.Failure(f"no section of {config.cohort} can be used: {len(found.faults)} faults", allow_retries=False)
-    facts = {"sections": len(found.cohort.entries), "faults": len(found.faults), "layout": found.cohort.layout}
-    yield dg.Output(None, metadata=facts)
+    context.add_output_metadata(
+        {"sections": len(found.cohort.entries), "faults": len(found.faults), "layout": found.cohort.layout}
+    )
 
 
 def _arrival(name: str) -> Arrival:

@@ -22,6 +22,10 @@ from gr2st_core.errors import SettingsError
 PLAN = Path("settings") / "retrain.yml"
 
 
+_ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_UNFINISHED = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+
+
 class RetrainPlan(BaseModel):
     """What is trained again, and when."""
 
@@ -62,8 +66,11 @@ class Cohorts(dg.Config):
     cohorts: list[str] = Field(default_factory=list)
 
 
-@dg.op(description="Train, score, and decide on the champion, as `gr2st materialize` does; what is current is left.")
-def train_again(context: dg.OpExecutionContext, config: Cohorts) -> Iterator[dg.Output[None]]:
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Train, score, and decide on the champion, as `gr2st materialize` does; what is current is left.",
+)
+def train_again(context: dg.OpExecutionContext, config: Cohorts) -> None:
     """Run the command that a person would.
 
     Raises
@@ -84,7 +91,6 @@ def train_again(context: dg.OpExecutionContext, config: Cohorts) -> Iterator[dg.
         code = process.wait()
     if code:
         raise dg.Failure(f"gr2st materialize ended with {code}; the log says what failed", allow_retries=False)
-    yield dg.Output(None, metadata={"cohorts": ", ".join(config.cohorts) or "all"})
 
 
 def materialize_arguments(plan: RetrainPlan, cohorts: list[str]) -> list[str]:
@@ -112,12 +118,14 @@ def retrain() -> None:
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def retrain_schedule() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Train again if there is anything to train on; what is current costs seconds."""
-    if register.names(LakeResource().open()):
-        yield dg.RunRequest()
-    else:
+def retrain_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train again if there is anything to train on and nobody is at it; what is current costs seconds."""
+    if not register.names(LakeResource().open()):
         yield dg.SkipReason("no cohort is registered")
+    elif context.instance.get_runs(dg.RunsFilter(job_name=retrain.name, statuses=_UNFINISHED), limit=1):
+        yield dg.SkipReason("the last retraining has not ended")
+    else:
+        yield dg.RunRequest()
 
 
 @dg.asset_sensor(asset_key=FOLD_TABLE, job=retrain, default_status=dg.DefaultSensorStatus.RUNNING)

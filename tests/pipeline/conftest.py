@@ -3,9 +3,14 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,8 @@ from gr2st_core.models.registry import METHODS
 ROOT = Path(__file__).parents[2]
 QUICK = ROOT / "settings" / "quick.yml"
 TIMEOUT_S = 900
+START_S, RUN_S = 180, 420
+RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
 
 class Project:
@@ -79,6 +86,79 @@ class Project:
         """Digest of every artefact of the tables, of all tables by default."""
         lake = self.lake
         return {slot: lake.require_head(slot).digest for t in tables or lake.tables() for slot in lake.slots(t)}
+
+
+class Server:
+    """``dagster dev`` on loopback, over one project."""
+
+    def __init__(self, project: Project) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        home = project.home / ".dagster_home"
+        self.log = (project.home / "server.log").open("w")
+        command = ["dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(self.port)]
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).parent / "dagster"), *command],
+            cwd=project.home, env={**project.environment, "DAGSTER_HOME": str(home), "OMP_NUM_THREADS": "1"},
+            stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())["data"]
+
+    def wait_until_up(self) -> None:
+        stop = time.monotonic() + START_S
+        while time.monotonic() < stop:
+            try:
+                if self.ask("{ version }"):
+                    return
+            except OSError:
+                time.sleep(1)
+        raise TimeoutError("the server did not answer")
+
+    def wait_for_runs(self, known: set[str]) -> list[dict[str, Any]]:
+        """Wait until runs beside the known ones have all ended."""
+        stop = time.monotonic() + RUN_S
+        while time.monotonic() < stop:
+            runs = [r for r in self.ask(RUNS)["runsOrError"]["results"] if r["runId"] not in known]
+            if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs):
+                return runs
+            time.sleep(2)
+        raise TimeoutError(f"runs did not end: {runs}")
+
+    def known(self) -> set[str]:
+        return {run["runId"] for run in self.ask(RUNS)["runsOrError"]["results"]}
+
+    def close(self) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.log.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., Any]:
+    """Give what starts ``dagster dev`` over a project and ends it."""
+
+    @contextmanager
+    def served(project: Project) -> Iterator[Server]:
+        server = Server(project)
+        try:
+            server.wait_until_up()
+            yield server
+        finally:
+            server.close()
+
+    return served
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,7 @@
 """Through the daemon: one backfill over sections as a single run, one run per fold partition; then real sections."""
 
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,7 +9,6 @@ import pytest
 pytestmark = pytest.mark.slow
 
 QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
-START_S, RUN_S = 180, 420
 LOCATION = {"repositoryLocationName": "gr2st_assets", "repositoryName": "__repository__"}
 BACKFILL = """
 mutation($backfillParams: LaunchBackfillParams!) {
@@ -31,78 +23,16 @@ mutation($executionParams: ExecutionParams!) {
     ... on RunConfigValidationInvalid { errors { message } }
   }
 }"""
-RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }"
-
-
-class Server:
-    """``dagster dev`` on loopback, over one project."""
-
-    def __init__(self, project) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        home = project.home / ".dagster_home"
-        self.log = (project.home / "server.log").open("w")
-        command = ["dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(self.port)]
-        self.process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "dagster"), *command],
-            cwd=project.home, env={**project.environment, "DAGSTER_HOME": str(home), "OMP_NUM_THREADS": "1"},
-            stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def ask(self, query: str, **variables):
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read())["data"]
-
-    def wait_until_up(self) -> None:
-        stop = time.monotonic() + START_S
-        while time.monotonic() < stop:
-            try:
-                if self.ask("{ version }"):
-                    return
-            except OSError:
-                time.sleep(1)
-        raise TimeoutError("the server did not answer")
-
-    def wait_for_runs(self, known: set[str]) -> list[dict]:
-        """Wait until runs beside the known ones have all ended."""
-        stop = time.monotonic() + RUN_S
-        while time.monotonic() < stop:
-            runs = [r for r in self.ask(RUNS)["runsOrError"]["results"] if r["runId"] not in known]
-            if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs):
-                return runs
-            time.sleep(2)
-        raise TimeoutError(f"runs did not end: {runs}")
-
-    def known(self) -> set[str]:
-        return {run["runId"] for run in self.ask(RUNS)["runsOrError"]["results"]}
-
-    def close(self) -> None:
-        os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self.log.close()
 
 
 @pytest.fixture(scope="module")
-def served(materialized, tmp_path_factory):
+def served(materialized, serve, tmp_path_factory):
     """A copy of the project behind a server; HVG tables and one fold's ridge are gone from it."""
     project = materialized.copy(tmp_path_factory.mktemp("served") / "home")
     shutil.rmtree(project.home / "lake" / "expression" / "hvg_table")
     shutil.rmtree(project.home / "lake" / "models" / "model_ridge_m224" / "cohort=tiny" / "fold=patient-A")
-    server = Server(project)
-    try:
-        server.wait_until_up()
+    with serve(project) as server:
         yield project, server
-    finally:
-        server.close()
 
 
 def backfill(dagster, assets, partitions):
