@@ -62,7 +62,8 @@ def add_row_fault(
         fault,
         file=path,
         field=label,
-        **{"gene": row, axis: column},
+        gene=column if axis == "gene" else row,
+        spot=column if axis == "spot" else None,
         found=repr(value[:40]),
         expected=f"an integer from 0 to {_MAX_COUNT}",
     )
