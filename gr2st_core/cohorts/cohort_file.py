@@ -17,7 +17,7 @@ from gr2st_core.errors import DataError
 
 COHORT_FILE = "cohort.yml"
 
-_MAX_BYTES = 2**16
+_MAX_BYTES = 2**12  # time to parse nested text grows with its square
 
 
 class CohortFile(BaseModel):

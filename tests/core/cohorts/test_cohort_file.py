@@ -56,8 +56,8 @@ def test_a_wrong_entry_is_named(tmp_path: Path, text: str, field: str | None, fo
         ("pitch_um: [110\n", "a cohort file is not YAML text"),
         (b"pitch_um: \xff\n", "a cohort file is not YAML text"),
         ("!!python/object/apply:os.getcwd []\n", "a cohort file is not YAML text"),
-        ("[" * 5000, "a cohort file is not YAML text"),
-        ("#" * 70_000, "a cohort file is too large"),
+        ("[" * 1500, "a cohort file is not YAML text"),
+        ("#" * 5_000, "a cohort file is too large"),
     ],
 )
 def test_a_file_that_is_no_cohort_file_is_named(tmp_path: Path, text: str | bytes, message: str) -> None:
