@@ -94,6 +94,9 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
     if dry_run:
         for entry in cohort.entries:
             say(_described(entry, found.facts[str(entry.key)]))
+    for entry in cohort.entries:
+        for note in found.facts[str(entry.key)]["notes"]:
+            say(f"note: {entry.key}: {note}")
     for fault in found.faults:
         say(f"fault: {fault}")
     images = sum(entry.image_path is not None for entry in cohort.entries)

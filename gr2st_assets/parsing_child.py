@@ -66,7 +66,8 @@ def _facts(task: Mapping[str, Any]) -> dict[str, Any]:
         if task["out"] is not None:
             write_section(raw, Path(task["out"]))
             return {}
-        return {**_inspected_image(raw, limits), **_inspected_counts(raw), "n_spots": len(raw.spot_ids)}
+        own = {"n_spots": len(raw.spot_ids), "notes": list(raw.notes)}
+        return {**_inspected_image(raw, limits), **_inspected_counts(raw), **own}
 
 
 @contextmanager

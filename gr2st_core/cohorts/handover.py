@@ -22,7 +22,7 @@ _PER_SPOT = ("spot_ids", "array_xy", "pixel_xy")
 def write_section(raw: RawSection, folder: Path) -> None:
     """Write a section into an empty folder; numbers keep their bits, counts stay sparse."""
     facts = {name: getattr(raw, name) for name in _NUMBERS}
-    facts |= {"key": str(raw.key), "patient_id": raw.patient_id}
+    facts |= {"key": str(raw.key), "patient_id": raw.patient_id, "notes": list(raw.notes)}
     facts["image_path"] = None if raw.image_path is None else str(raw.image_path)
     arrays = {name: getattr(raw, name) for name in _PER_SPOT}
     if raw.regions is not None:
@@ -48,6 +48,7 @@ def read_section(folder: Path) -> RawSection:
         counts=_counts(facts["genes"], arrays) if "genes" in facts else None,
         image_path=None if facts["image_path"] is None else Path(facts["image_path"]),
         regions=arrays.get("regions"),
+        notes=tuple(facts["notes"]),
     )
 
 

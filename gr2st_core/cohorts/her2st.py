@@ -10,7 +10,9 @@ files (``her2st_listing``), opening images.
     data/ST-imgs/<any>/<section>/<one image>
     data/ST-pat/lbl/<section>_labeled_coordinates.tsv                (optional)
     res/ST-deconv/props/major.zip | major/<section>-proportion.tsv    (optional)
+    regions/<section>.tsv | .geojson          (optional, instead of the labels above)
     patients.tsv                              section_id patient_id   (optional)
+    cohort.yml                                pitch_um                (optional)
 
 Join rules: the key of a spot is ``AxB`` with the integers x, y of the spot file; spots without counts are dropped and
 counted; a count row without a spot is an error.
@@ -27,14 +29,14 @@ from gr2st_core.cohorts.count_table import read_count_table
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.her2st_listing import COUNTS_FOLDER, SPOTS_FOLDER, list_sections
 from gr2st_core.cohorts.records import COUNTS, RawSection, SectionEntry
-from gr2st_core.cohorts.spot_table import SpotTable, measure_pitch, read_spot_table
+from gr2st_core.cohorts.regions import regions_of
+from gr2st_core.cohorts.scale import measure_scale
+from gr2st_core.cohorts.spot_table import SpotTable, join_counts, read_spot_table
 from gr2st_core.errors import AlignmentError, DataError, MissingArtifactError
 from gr2st_core.settings import DEFAULT_LIMITS, Limits
-from gr2st_core.types import Counts
+from gr2st_core.types import BoolArray, Counts
 
 SPOTS = "spots"
-PITCH_UM = 200.0
-"""Centre to centre distance of neighbouring spots of the array (data.md 2)."""
 
 
 class Her2stReader:
@@ -69,41 +71,35 @@ class Her2stReader:
             raise MissingArtifactError("a section has no spot file", section=str(entry.key), expected=self.expects)
         faults = Faults(section=str(entry.key))
         spots = read_spot_table(entry.files[SPOTS], faults)
-        pitch_px = measure_pitch(spots.array_xy, spots.pixel_xy)
-        if not len(faults) and not pitch_px > 0:
-            faults.add(
-                "the scale of the image cannot be measured",
-                file=entry.files[SPOTS],
-                field="pixel_x, pixel_y",
-                found=f"pitch {pitch_px} px",
-                expected="two spots that are neighbours on the grid and lie at different pixels",
-            )
+        scale = measure_scale(spots, entry, entry.files[SPOTS], faults)
+        regions = regions_of(entry, spots, faults)
         kept, counts = _with_counts(spots, entry, faults, limits)
         faults.raise_any("a section cannot be read")
         return RawSection(
             key=entry.key,
             patient_id=entry.patient_id,
-            spot_ids=kept.spot_ids,
-            array_xy=kept.array_xy,
-            pixel_xy=kept.pixel_xy,
+            spot_ids=spots.spot_ids[kept],
+            array_xy=spots.array_xy[kept],
+            pixel_xy=spots.pixel_xy[kept],
             counts=counts,
-            pitch_um=PITCH_UM,
-            pitch_px=pitch_px,
-            um_per_px=PITCH_UM / pitch_px,
+            pitch_um=scale.pitch_um,
+            pitch_px=scale.pitch_px,
+            um_per_px=scale.um_per_px,
             image_path=entry.image_path,
-            n_spots_without_counts=len(spots.spot_ids) - len(kept.spot_ids),
+            n_spots_without_counts=int((~kept).sum()),
+            regions=None if regions is None else regions[kept],
         )
 
 
 def _with_counts(
     spots: SpotTable, entry: SectionEntry, faults: Faults, limits: Limits
-) -> tuple[SpotTable, Counts | None]:
-    """Spots that have counts, in the order of the spot file, and their counts."""
+) -> tuple[BoolArray, Counts | None]:
+    """Which spots have counts, and these in the order of the spot file."""
     if COUNTS not in entry.files:
-        return spots, None
+        return np.ones(len(spots.spot_ids), dtype=np.bool_), None
     path = entry.files[COUNTS]
     spots_are_sound = not len(faults)
-    counted_ids, counts = read_count_table(path, faults, max_bytes=limits.max_bytes)
+    counted_ids, counts = read_count_table(path, faults, limits)
     if spots_are_sound and (strangers := sorted(set(counted_ids) - set(spots.spot_ids.tolist()))):
         faults.add(
             "count rows have no spot",
@@ -114,7 +110,4 @@ def _with_counts(
             expected=f"ids of {entry.files[SPOTS]}",
             hint=f"{len(strangers)} rows; add the spots to the spot file or remove the rows",
         )
-    row_of = {spot_id: row for row, spot_id in enumerate(counted_ids)}
-    kept = np.array([spot_id in row_of for spot_id in spots.spot_ids.tolist()], dtype=np.bool_)
-    rows = np.array([row_of[spot_id] for spot_id in spots.spot_ids[kept].tolist()], dtype=np.intp)
-    return spots.rows(kept), counts.rows(rows)
+    return join_counts(spots.spot_ids, counted_ids, counts)

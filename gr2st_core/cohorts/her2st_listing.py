@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gr2st_core.cohorts.cohort_file import read_cohort_file
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
-from gr2st_core.cohorts.patients import PATIENTS_FILE, patient_of, read_patients
+from gr2st_core.cohorts.patients import HER2ST_RULE, PATIENTS_FILE, patient_of, read_patients
 from gr2st_core.cohorts.records import SectionEntry
+from gr2st_core.cohorts.regions import region_files
+from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.errors import DataError, MissingArtifactError
 from gr2st_core.types import SectionKey
 
@@ -49,7 +52,8 @@ def list_sections(name: str, folder: Path) -> tuple[list[SectionEntry], list[Dat
     """List the sections of cohort ``name``, sorted by key, and the faults found.
 
     A section with a fault is left out. The patient of a section is the letter of its name (``B`` for ``B4``) unless
-    ``patients.tsv`` says otherwise; if that table is damaged no section is listed, for its patient would be a guess.
+    ``patients.tsv`` says otherwise; if that table or the cohort file is damaged no section is listed, for its patient
+    or scale would be a guess.
 
     Raises
     ------
@@ -59,6 +63,7 @@ def list_sections(name: str, folder: Path) -> tuple[list[SectionEntry], list[Dat
     SectionKey(name, "any")
     faults = Faults(cohort=name)
     patients = read_patients(folder, faults)
+    read_cohort_file(folder, faults)
     if len(faults):
         return [], faults.found
     found = _find(folder, faults)
@@ -86,7 +91,7 @@ def _find(folder: Path, faults: Faults) -> list[_Found]:
     images = _images(folder / IMAGES_FOLDER)
     annotations = {
         "deconvolution": _proportions(folder / PROPORTIONS_FOLDER, folder, faults),
-        "regions": _by_section(folder / LABELS_FOLDER, LABELS_SUFFIX),
+        "regions": {**_by_section(folder / LABELS_FOLDER, LABELS_SUFFIX), **region_files(folder)},
     }
     return [
         _Found(
@@ -116,7 +121,7 @@ def _entry(
             require_inside(path, folder, section=str(key))
         except DataError as error:
             faults.found.append(error)
-    patient = patient_of(found.section, patients)
+    patient = patient_of(found.section, patients, HER2ST_RULE)
     if patient is None:
         faults.add(
             "a section has no patient",
@@ -126,8 +131,9 @@ def _entry(
             hint=f"add the row: {found.section}<tab><patient>",
         )
         return None
-    files = {"counts": found.counts, "spots": found.spots, "image": next(iter(found.images), None)}
-    return SectionEntry(key, patient, {role: path for role, path in files.items() if path}, found.annotations)
+    parts = {"counts": found.counts, "spots": found.spots, "image": next(iter(found.images), None)}
+    files = {role: path for role, path in parts.items() if path} | facts_file(folder)
+    return SectionEntry(key, patient, files, found.annotations)
 
 
 def _check_presence(found: _Found, folder: Path, faults: Faults) -> None:

@@ -1,6 +1,7 @@
-"""Who a section comes from, in the her2st layout.
+"""Who a section comes from.
 
-Belongs here: the optional patient table and the rule that holds without it. Does not belong here: folds.
+Belongs here: the optional patient table, and the rules by which the names of published sections tell without it. Does
+not belong here: folds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from gr2st_core.types import SectionKey
 PATIENTS_FILE = "patients.tsv"
 COLUMNS = ("section_id", "patient_id")
 
-_LETTER_AND_NUMBER = re.compile(r"([A-Z])[0-9]+")
+HER2ST_RULE = re.compile(r"[A-Z](?=[0-9]+\Z)")
+"""``B`` for ``B4``."""
+
+LEGACY_RULE = re.compile(r"P[0-9]+(?=_ST_rep[0-9]+\Z)|B[CT][0-9]+(?=_[A-Z][0-9]+\Z)")
+"""``P2`` for ``P2_ST_rep1`` (GSE144240), ``BC23209`` for ``BC23209_C1`` (He et al. 2020)."""
 
 
 def read_patients(folder: Path, faults: Faults) -> dict[str, str]:
@@ -45,9 +50,9 @@ def read_patients(folder: Path, faults: Faults) -> dict[str, str]:
     return patients
 
 
-def patient_of(section: str, patients: Mapping[str, str]) -> str | None:
-    """Give the patient of a section: what the table says, else the letter of its name (``B`` for ``B4``), else None."""
+def patient_of(section: str, patients: Mapping[str, str], rule: re.Pattern[str]) -> str | None:
+    """Give the patient of a section: what the table says, else what ``rule`` finds in its name, else None."""
     if section in patients:
         return patients[section]
-    match = _LETTER_AND_NUMBER.fullmatch(section)
-    return match[1] if match else None
+    match = rule.match(section)
+    return match[0] if match else None

@@ -110,6 +110,8 @@ class RawSection:
     regions
         Label that a person gave each spot, shape ``(n_spots,)``, empty text where there is none; None where nobody
         labelled the section.
+    notes
+        What a person should be told about the section although nothing in it is wrong.
     """
 
     key: SectionKey
@@ -124,6 +126,7 @@ class RawSection:
     image_path: Path | None
     n_spots_without_counts: int
     regions: StrArray | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = str(self.key)

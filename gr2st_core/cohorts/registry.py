@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gr2st_core.cohorts.her2st import Her2stReader
+from gr2st_core.cohorts.legacy import LegacyReader
 from gr2st_core.cohorts.records import CohortReader
 from gr2st_core.errors import MissingArtifactError
 
-READERS: tuple[CohortReader, ...] = (Her2stReader(),)
+READERS: tuple[CohortReader, ...] = (Her2stReader(), LegacyReader())
 
 
 def find_reader(folder: Path) -> CohortReader:

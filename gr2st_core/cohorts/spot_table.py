@@ -1,20 +1,25 @@
-"""Spot files of the her2st layout, and the scale that a spot grid gives its image.
+"""Spots of a section, the spot file of the her2st layout, and the pitch of a spot grid in pixels.
 
-Belongs here: parsing the spot file, the pitch. Does not belong here: counts, or whether spots lie on the image.
+Belongs here: the table, parsing that file, the pitch. Does not belong here: counts, other layouts' spot files
+(``legacy_spots``), micrometres (``scale``), or whether spots lie on the image.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.text_table import read_rows
-from gr2st_core.types import BoolArray, FloatArray, StrArray
+from gr2st_core.types import BoolArray, Counts, FloatArray, StrArray
+
+_STRAIGHT, _DIAGONAL = 1.001, 1.415  # grid steps between neighbours, rounded up
 
 COLUMNS = ("x", "y", "new_x", "new_y", "pixel_x", "pixel_y", "selected")
 
@@ -36,10 +41,6 @@ class SpotTable:
     spot_ids: StrArray
     array_xy: FloatArray
     pixel_xy: FloatArray
-
-    def rows(self, index: BoolArray) -> SpotTable:
-        """Keep the chosen spots, in file order."""
-        return SpotTable(self.spot_ids[index], self.array_xy[index], self.pixel_xy[index])
 
 
 def read_spot_table(path: Path, faults: Faults) -> SpotTable:
@@ -73,9 +74,35 @@ def _fault_of(row: dict[str, float]) -> tuple[str, str] | None:
     return None
 
 
+def join_counts(spot_ids: StrArray, counted_ids: Sequence[str], counts: Counts) -> tuple[BoolArray, Counts]:
+    """Join count rows to spots by id.
+
+    Returns
+    -------
+    Which spots have counts, shape ``(n_spots,)``; their counts in the order of ``spot_ids``.
+    """
+    row_of = {spot_id: row for row, spot_id in enumerate(counted_ids)}
+    has_counts = np.array([spot_id in row_of for spot_id in spot_ids.tolist()], dtype=np.bool_)
+    rows = np.array([row_of[spot_id] for spot_id in spot_ids[has_counts].tolist()], dtype=np.intp)
+    return has_counts, counts.rows(rows)
+
+
 def measure_pitch(array_xy: FloatArray, pixel_xy: FloatArray) -> float:
-    """Measure the median distance in pixels between spots that are neighbours on the grid; NaN without neighbours."""
-    pairs = cKDTree(array_xy).query_pairs(1.001, output_type="ndarray")
+    """Measure the median distance in pixels between spots that are neighbours on the grid; NaN without neighbours.
+
+    Neighbours of a staggered grid are those across the diagonal.
+    """
+    pairs = _pairs(array_xy, _DIAGONAL if is_staggered(array_xy) else _STRAIGHT)
     if len(pairs) == 0:
         return float("nan")
     return float(np.median(np.linalg.norm(pixel_xy[pairs[:, 0]] - pixel_xy[pairs[:, 1]], axis=1)))
+
+
+def is_staggered(array_xy: FloatArray) -> bool:
+    """Tell whether every other position of the grid is left out, as on the array of 1,934 spots."""
+    return len(set(array_xy.sum(axis=1) % 2)) == 1 and len(_pairs(array_xy, _DIAGONAL)) > 0
+
+
+def _pairs(array_xy: FloatArray, reach: float) -> NDArray[np.intp]:
+    pairs: NDArray[np.intp] = cKDTree(array_xy).query_pairs(reach, output_type="ndarray")
+    return pairs

@@ -12,6 +12,7 @@ from gr2st_assets.inspection import inspect
 from gr2st_assets.lake import Lake
 from gr2st_assets.parsing import SectionParser
 from gr2st_core.cohorts.her2st import Her2stReader
+from gr2st_core.cohorts.legacy import LegacyReader
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
 from gr2st_core.errors import CohortError, DataError, SchemaError
 from gr2st_core.settings import Limits, Settings
@@ -65,6 +66,20 @@ def test_a_section_comes_through_the_process_alike(made, parser):
         assert (getattr(found, name) == getattr(expected, name)).all()
     for name in ("key", "patient_id", "um_per_px", "pitch_px", "image_path", "n_spots_without_counts"):
         assert getattr(found, name) == getattr(expected, name)
+
+
+def test_labels_and_notes_come_through_the_process(tmp_path, parser):
+    folder = tmp_path / "legacy"
+    (folder / "regions").mkdir(parents=True)
+    (folder / "P2_ST_rep1_stdata.tsv").write_text("\tENSG00000075624\n1x1\t3\n2x1\t4\n")
+    (folder / "P2_ST_rep1.spots.txt").write_text("x\ty\tpixel_x\tpixel_y\n1\t1\t9\t9\n2\t1\t19\t9\n")
+    (folder / "regions/P2_ST_rep1.tsv").write_text("spot_id\tlabel\n2x1\ttumour\n")
+    entry = LegacyReader().entries("toy", folder)[0][0]
+    raw, facts = parser.read("legacy-st", folder, entry), parser.inspect("legacy-st", folder, entry)
+    assert raw.regions.tolist() == ["", "tumour"]
+    assert raw.notes == tuple(facts["notes"]) == LegacyReader().read(entry).notes
+    assert raw.notes[0].startswith("genes are named by Ensembl ids")
+    assert facts["n_regions"] == 1
 
 
 def test_faults_come_back_as_they_were_raised(folder, parser):

@@ -13,6 +13,7 @@ from gr2st_core.cohorts.her2st import Her2stReader
 from gr2st_core.cohorts.records import RawSection
 from gr2st_core.cohorts.spot_table import measure_pitch
 from gr2st_core.errors import AlignmentError, CohortError, DataError, MissingArtifactError, SchemaError
+from gr2st_core.settings import Limits
 
 HEADER = "x\ty\tnew_x\tnew_y\tpixel_x\tpixel_y\tselected\n"
 GENES = "\tERBB2\tACTB\tKRT18\n"
@@ -135,10 +136,10 @@ def test_a_ragged_count_row_is_named(set_counts: SetCounts, row: str, n: int) ->
 @pytest.mark.parametrize(
     ("content", "message", "found"),
     [
-        (f"{GENES}3x2\t1\t2\t3\n3x2\t1\t2\t3\n", "a spot has two count rows", ["3x2"]),
+        (f"{GENES}3x2\t1\t2\t3\n3x2\t1\t2\t3\n", "a spot has two rows", ["3x2"]),
         ("\tERBB2\tERBB2\tKRT18\n3x2\t1\t2\t3\n", "a gene has two columns", ["ERBB2"]),
-        ("\tERBB2\t\tKRT18\n3x2\t1\t2\t3\n", "a column has no gene symbol", None),
-        ("", "a count table is empty", "0 bytes"),
+        ("\tERBB2\t\tKRT18\n3x2\t1\t2\t3\n", "a column has no name", None),
+        ("", "a count table is empty", "no columns"),
         (GENES, "a count table is empty", "no rows"),
         (b"\tERBB2\tACT\xff\tKRT18\n3x2\t1\t2\t3\n", "a table is not UTF-8 text", "byte 10"),
     ],
@@ -179,12 +180,12 @@ def test_an_archive_that_unpacks_to_too_much_is_not_read_on(tmp_path: Path) -> N
     path = tmp_path / "bomb.tsv.gz"
     path.write_bytes(gzip.compress(b"\tG\n" + b"a\t0\n" * 50_000))
     faults = Faults(section="toy/A1")
-    read_count_table(path, faults, max_bytes=100_000)
-    assert faults.found[0].message == "a count table unpacks to too many bytes"
+    read_count_table(path, faults, Limits(max_bytes=100_000))
+    assert faults.found[0].message == "a table unpacks to too many bytes"
     assert faults.found[0].context["expected"] == "at most 100000 bytes"
     path.write_bytes(gzip.compress(b"\tG\n" + b"0" * 5_000_000))
     faults = Faults(section="toy/A1")
-    read_count_table(path, faults, max_bytes=2**28)
+    read_count_table(path, faults, Limits(max_bytes=2**28))
     assert faults.found[0].message == "a line is too long"
 
 
