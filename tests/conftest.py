@@ -10,6 +10,19 @@ if "OMP_NUM_THREADS" in os.environ:  # Numba, where it comes before torch, sets 
     os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 
+_ORDER = ("tests/pipeline/test_acceptance.py", "tests/real/", "tests/core/", "tests/pipeline/", "tests/assets/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker make the project that the pipeline's tests share while the other has tests that need none."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(ROOT).as_posix()
+        return next((place for place, start in enumerate(_ORDER) if name.startswith(start)), len(_ORDER))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder that holds ``her2st/`` and ``panels/``; skips (fails in CI) where it is absent."""

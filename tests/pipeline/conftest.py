@@ -25,7 +25,7 @@ from gr2st_core.models.registry import METHODS
 ROOT = Path(__file__).parents[2]
 QUICK = ROOT / "settings" / "quick.yml"
 TIMEOUT_S = 900
-START_S, RUN_S = 180, 420
+START_S, RUN_S = 180, 600
 RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-FOLD = "tiny/section-A1"
+ASKED = ("--fold", "tiny/section-A1", "--method", "ridge_m224")
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ def test_kill_in_mid_write_leaves_only_whole_files_and_the_next_run_completes(
     place = project.home / "lake" / removed
     shutil.rmtree(place)
 
-    killed = project.materialize("--fold", FOLD, code=None, GR2ST_CRASH_AT=crash_at)
+    killed = project.materialize(*ASKED, code=None, GR2ST_CRASH_AT=crash_at)
     # the process itself was killed, or the worker that it started
     assert killed.returncode == -9 or "ended with -9" in killed.stderr, killed.stderr
     assert place.is_dir()
     assert not list(place.rglob("_head.json"))  # killed while writing there, before anything was shown
     assert project.lake.verify(deep=True) == []
 
-    project.materialize("--fold", FOLD)
+    project.materialize(*ASKED)
     assert project.lake.verify(deep=True) == []
     assert project.digests() == expected

@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 ENCODER = "efficientnet_lite0"
 N_PERMUTATIONS = 20
-N_SHUFFLED_FITS = 3
 RIDGE = RidgePredictor((ENCODER,), Settings().ridge, profile="m224")
 
 
@@ -84,11 +83,11 @@ def test_patches_shuffled_within_the_section_score_nothing(folds):
 def test_training_on_shuffled_pairs_of_patch_and_counts_teaches_nothing(sections, panel):
     rng = np.random.default_rng(0)
     scores = []
-    for held in sections * N_SHUFFLED_FITS:
+    for held in sections:
         pairs = with_shuffled_pairs([s for s in sections if s is not held], rng)
         fitted = RIDGE.fit(FitRequest(pairs, panel, "per_spot"))
         scores.append(score(held.image, to_target(held.counts, panel, "per_spot"), fitted))
-    # a single fit follows one chance direction for all genes: six drawings of all folds had a mean of 0.000, sd 0.018
+    # a fit follows one chance direction for all genes: the means of six drawings of all folds have an sd of 0.018
     assert abs(np.mean(scores)) < 0.05
 
 
