@@ -8,6 +8,7 @@ what is in the files (``inspection``), sensors (``sensors``).
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,13 +105,17 @@ def local_folder(arrival: Arrival) -> Path:
     if is_local(arrival.folder):
         return Path(arrival.folder.path)
     target = home() / COPIES / arrival.name
+    incoming = target.with_name(f".incoming-{arrival.name}")
+    shutil.rmtree(incoming, ignore_errors=True)
     for path in _files(arrival.folder):
-        relative = path.path.removeprefix(arrival.folder.path).lstrip("/")
-        copy = target / relative
-        if not copy.resolve().is_relative_to(target.resolve()):
-            raise SchemaError("a file lies outside its cohort folder", file=path, expected=f"a file below {target}")
+        copy = incoming / path.path.removeprefix(arrival.folder.path).lstrip("/")
+        if not copy.resolve().is_relative_to(incoming.resolve()):
+            raise SchemaError("a file lies outside its cohort folder", file=path, expected=f"a file below {incoming}")
         copy.parent.mkdir(parents=True, exist_ok=True)
         path.fs.get_file(path.path, str(copy))
+    if target.exists():
+        shutil.rmtree(target)
+    incoming.rename(target)
     return target
 
 
