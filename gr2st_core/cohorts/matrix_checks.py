@@ -18,7 +18,7 @@ from scipy import sparse
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.settings import Limits
-from gr2st_core.types import Counts
+from gr2st_core.types import BoolArray, Counts
 
 _MAX_COUNT = np.iinfo(np.int32).max
 _RAW = "give the molecule counts as they were before normalisation, logarithm, scaling or imputation"
@@ -56,31 +56,34 @@ def check_ids(ids: Sequence[str], faults: Faults, *, file: Path, field: str) -> 
 
 
 def checked_counts(
-    matrix: sparse.spmatrix | sparse.sparray | NDArray[Any],
+    matrix: Any,
     genes: Sequence[str],
     faults: Faults,
     *,
     file: Path,
     limits: Limits,
+    is_gene: BoolArray | None = None,
 ) -> Counts:
     """Give raw counts in the form that sections hold; what is wrong with them goes to ``faults``.
 
     Parameters
     ----------
     matrix
-        Spots in rows, genes in columns; it is left as it is.
+        scipy's sparse matrix or array of any format, or numpy's; spots in rows, genes in columns. It is left as it is.
     genes
         Symbol of every column. Columns that share a symbol are summed, in the place of the first: two Ensembl ids of
         one symbol are molecules of one gene to every panel, and a symbol made unique by a suffix is in none.
     faults
         Gets every fault; when it has got none the counts are sound.
+    is_gene
+        Columns to keep, shape ``(n_columns,)``; the others (antibodies, guides) are left out before anything is summed.
 
     Returns
     -------
     int32 CSR with sorted indices and no stored zeros, and unique symbols; without rows or genes if there was a fault.
     """
     before = len(faults)
-    nothing = Counts(sparse.csr_matrix((0, 0), dtype=np.int32), ())
+    nothing = Counts(sparse.csr_matrix(np.zeros((0, 0), dtype=np.int32)), ())
     if matrix.ndim != 2 or matrix.shape[1] != len(genes):
         faults.add(
             "a count matrix does not have one column per gene",
@@ -90,7 +93,7 @@ def checked_counts(
             expected=f"(n_spots, {len(genes)})",
         )
         return nothing
-    stored = int(matrix.nnz) if sparse.issparse(matrix) else int(np.count_nonzero(matrix))
+    stored = int(matrix.nnz if hasattr(matrix, "nnz") else np.count_nonzero(matrix))
     if not within_limits(matrix.shape[0], stored, faults, file=file, limits=limits):
         return nothing
     if matrix.dtype.kind not in "iuf":
@@ -102,18 +105,22 @@ def checked_counts(
         )
         return nothing
     rows = _sorted_rows(matrix)
-    _check_symbols(genes, faults, file)
     if rows.nnz < stored or not rows.has_canonical_format:
         faults.add("a count is stored twice", file=file, field="indices", expected="one entry per spot and gene")
+    if is_gene is not None and not is_gene.all():
+        columns = np.flatnonzero(is_gene)
+        rows, genes = rows[:, columns], [genes[column] for column in columns.tolist()]
+    _check_symbols(genes, faults, file)
     _check_values(rows, genes, faults, file)
     if len(faults) == before and not rows.data.any():
         faults.add("a count matrix is empty", file=file, found=f"{rows.shape[0]} rows without a count")
-    return nothing if len(faults) > before else _summed(rows, genes, faults, file)
+    counts = nothing if len(faults) > before else _summed(rows, genes, faults, file)
+    return nothing if len(faults) > before else counts
 
 
 def _broken_structure(matrix: Any) -> str | None:
     """Say what makes the indices of a compressed matrix unusable; libraries crash on them, or read other memory."""
-    if not sparse.issparse(matrix) or matrix.format not in ("csr", "csc"):
+    if getattr(matrix, "format", None) not in ("csr", "csc"):
         return None  # scipy itself checks coordinates, the others cannot be out of range
     major, minor = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
     starts, indices = matrix.indptr, matrix.indices
@@ -127,7 +134,7 @@ def _broken_structure(matrix: Any) -> str | None:
 
 
 def _sorted_rows(matrix: Any) -> sparse.csr_matrix:
-    """Copy to CSR, entries by column; an entry that is stored twice stays so, but in coordinate form."""
+    """Copy to CSR, entries by column; scipy adds up entries that are stored twice in coordinates, and no others."""
     converted = sparse.csr_matrix(matrix, copy=True)
     converted.sort_indices()
     return sparse.csr_matrix((converted.data, converted.indices, converted.indptr), shape=matrix.shape)
@@ -141,12 +148,15 @@ def _check_symbols(genes: Sequence[str], faults: Faults, file: Path) -> None:
 def _check_values(rows: sparse.csr_matrix, genes: Sequence[str], faults: Faults, file: Path) -> None:
     """Note the first entry of every kind that no count can be."""
     values = rows.data
+    kinds: list[tuple[str, NDArray[np.bool_], str | None]]
     kinds = [("a count is negative", values < 0, None), ("a count is too large", values > _MAX_COUNT, None)]
     if values.dtype.kind == "f":
         finite = np.isfinite(values)
         kinds = [(message, bad & finite, hint) for message, bad, hint in kinds]
         kinds.append(("a count is not finite", ~finite, None))
-        kinds.append(("counts are not integers: they are normalised already", finite & (values != np.floor(values)), _RAW))
+        kinds.append(
+            ("counts are not integers: they are normalised already", finite & (values != np.floor(values)), _RAW)
+        )
     for message, bad, hint in kinds:
         if n_bad := int(np.count_nonzero(bad)):
             first = int(np.argmax(bad))
@@ -165,10 +175,13 @@ def _summed(rows: sparse.csr_matrix, genes: Sequence[str], faults: Faults, file:
     place: dict[str, int] = {}
     columns = np.array([place.setdefault(gene, len(place)) for gene in genes], dtype=np.int32)
     is_shared = len(place) < len(genes)
-    values = rows.data.astype(np.int64 if is_shared else np.int32)
-    counts = sparse.csr_matrix((values, columns[rows.indices], rows.indptr), shape=(rows.shape[0], len(place)))
+    may_overflow = rows.data.max() > _MAX_COUNT // max(Counter(genes).values())
+    values: Any = rows.data.astype(np.int64 if may_overflow else np.int32)
+    indices = columns[rows.indices] if is_shared else rows.indices
+    counts = sparse.csr_matrix((values, indices, rows.indptr), shape=(rows.shape[0], len(place)))
     counts.sum_duplicates()
     counts.eliminate_zeros()
     if counts.data.max() > _MAX_COUNT:
         faults.add("a count is too large", file=file, found=int(counts.data.max()), expected=f"at most {_MAX_COUNT}")
-    return Counts(counts.astype(np.int32, copy=False), tuple(place))
+    narrow: Any = counts.astype(np.int32, copy=False)
+    return Counts(narrow, tuple(place))
