@@ -31,6 +31,10 @@ class Faults:
         """Note one fault."""
         self.found.append(kind(message, **{**self._where, **context}))
 
+    def take(self, error: DataError) -> None:
+        """Note an error that was raised where less is known of the place."""
+        self.found.append(type(error)(error.message, **{**self._where, **error.context}))
+
     def raise_any(self, message: str) -> None:
         """Raise the only fault itself, or a ``CohortError`` that lists several; without one do nothing.
 

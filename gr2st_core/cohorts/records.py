@@ -94,7 +94,7 @@ class RawSection:
     spot_ids
         Shape ``(n_spots,)``, unique; the row order of every array, that of the spot file.
     array_xy
-        Integer column and row on the capture grid, as float, shape ``(n_spots, 2)``.
+        Column and row on the capture grid in its pitches, fractional where it is hexagonal, shape ``(n_spots, 2)``.
     pixel_xy
         Spot centres in image pixels, x right, y down, shape ``(n_spots, 2)``.
     counts

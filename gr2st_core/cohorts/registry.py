@@ -10,9 +10,11 @@ from pathlib import Path
 from gr2st_core.cohorts.her2st import Her2stReader
 from gr2st_core.cohorts.legacy import LegacyReader
 from gr2st_core.cohorts.records import CohortReader
+from gr2st_core.cohorts.spaceranger import SpaceRangerReader
+from gr2st_core.cohorts.wu2021 import Wu2021Reader
 from gr2st_core.errors import MissingArtifactError
 
-READERS: tuple[CohortReader, ...] = (Her2stReader(), LegacyReader())
+READERS: tuple[CohortReader, ...] = (Her2stReader(), SpaceRangerReader(), Wu2021Reader(), LegacyReader())
 
 
 def find_reader(folder: Path) -> CohortReader:
