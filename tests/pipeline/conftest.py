@@ -126,14 +126,18 @@ class Server:
         """Wait until runs beside the known ones have all ended."""
         stop = time.monotonic() + RUN_S
         while time.monotonic() < stop:
-            runs = [r for r in self.ask(RUNS)["runsOrError"]["results"] if r["runId"] not in known]
+            runs = [r for r in self.runs() if r["runId"] not in known]
             if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs):
                 return runs
             time.sleep(2)
         raise TimeoutError(f"runs did not end: {runs}")
 
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run of the instance, the newest first."""
+        return self.ask(RUNS)["runsOrError"]["results"]
+
     def known(self) -> set[str]:
-        return {run["runId"] for run in self.ask(RUNS)["runsOrError"]["results"]}
+        return {run["runId"] for run in self.runs()}
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
@@ -143,6 +147,12 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.log.close()
+
+
+@pytest.fixture(scope="session")
+def new_project() -> Callable[[Path], Project]:
+    """Give what makes an empty project folder."""
+    return Project.create
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,100 @@
+"""Cohorts dropped into the inbox of a running instance: no further command, and their predictions can be queried."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from gr2st_assets.inbox import MARKER
+
+pytestmark = [pytest.mark.slow, pytest.mark.real]
+
+QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
+PLAN = f"""
+cron: '* * * * *'
+methods: [ridge_color, null_training_mean, null_same_place]
+settings: {QUICK}
+"""
+WAIT_S = 900
+EXPECTED = {"tiny": {"A1", "A2", "B1", "B2"}, "her2st": {"B4", "C4", "C5"}}
+
+
+def drop(inbox, name, copy):
+    """Put a cohort into the inbox as a sender would: the marker last."""
+    copy(inbox / name)
+    (inbox / name / MARKER).touch()
+
+
+def copy_real_sections(shared, target):
+    for path in sorted((shared / "her2st" / "data").rglob("*")):
+        relative = path.relative_to(shared / "her2st")
+        if path.is_file() and any(p.partition("_")[0].partition(".")[0] in EXPECTED["her2st"] for p in relative.parts):
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target / relative)
+
+
+@pytest.fixture(scope="module")
+def arrived(new_project, cohort, shared, serve, tmp_path_factory):
+    """A project whose running instance was left alone with two cohorts in the inbox, and the runs that it made."""
+    project = new_project(tmp_path_factory.mktemp("arrived") / "home")
+    (project.home / "settings").mkdir()
+    (project.home / "settings" / "retrain.yml").write_text(PLAN)
+    with serve(project) as server:
+        drop(project.home / "inbox", "tiny", lambda target: shutil.copytree(cohort, target))
+        drop(project.home / "inbox", "her2st", lambda target: copy_real_sections(shared, target))
+        stop = time.monotonic() + WAIT_S
+        while set(EXPECTED) > scored(project):
+            assert time.monotonic() < stop, server.runs()
+            time.sleep(5)
+        runs = server.runs()
+    return project, runs
+
+
+def scored(project):
+    """Cohorts whose folds are trained and shown."""
+    if not (project.home / "lake" / "catalog.duckdb").exists():
+        return set()
+    rows = project.sql("select distinct cohort from scoreboard where method = 'ridge' and split_unit = 'patient'")
+    return {row["cohort"] for row in rows}
+
+
+def test_every_section_has_features_and_predictions(arrived):
+    project, _ = arrived
+    for query in (
+        "select distinct cohort, section_id from spots",
+        "select distinct cohort, section_id from embeddings_color_texture",
+        "select distinct cohort, section_id from predictions_ridge_color",
+    ):
+        rows = project.sql(query)
+        found = {name: {row["section_id"] for row in rows if row["cohort"] == name} for name in EXPECTED}
+        assert found == EXPECTED, query
+
+
+def test_the_sections_of_a_cohort_were_made_in_one_run(arrived):
+    _, runs = arrived
+    features = [run for run in runs if tag(run, "dagster/sensor_name") == "features"]
+    ranges = [tag(run, "dagster/asset_partition_range_start") for run in features]
+    assert features
+    assert len([start for start in ranges if start]) <= 2 * len(EXPECTED)
+    assert {run["status"] for run in features} == {"SUCCESS"}
+
+
+def test_the_schedule_or_a_complete_cohort_started_the_training(arrived):
+    _, runs = arrived
+    retrained = [run for run in runs if run["jobName"] == "retrain"]
+    assert "SUCCESS" in {run["status"] for run in retrained}
+    assert {tag(run, "dagster/schedule_name") or tag(run, "dagster/sensor_name") for run in retrained} <= {
+        "retrain_schedule",
+        "complete_cohorts",
+    }
+
+
+def test_a_champion_was_decided(arrived):
+    project, _ = arrived
+    rows = project.sql("select * from champion")
+    assert rows
+
+
+def tag(run, key):
+    return next((tag["value"] for tag in run["tags"] if tag["key"] == key), None)
