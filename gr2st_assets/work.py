@@ -53,7 +53,8 @@ class SectionWork:
         from gr2st_core.images.decoded import DecodedImages
         from gr2st_core.images.slides import open_slide
 
-        kept = DecodedImages(home() / DECODED, code_version("gr2st_core.images.slides"))
+        code = code_version("gr2st_core.containers", "gr2st_core.images.embedded", "gr2st_core.images.slides")
+        kept = DecodedImages(home() / DECODED, code)
         return open_slide(path, max_megapixels=self.settings.limits.max_megapixels, section=str(self.key), kept=kept)
 
     def raw(self) -> "RawSection":

@@ -78,7 +78,7 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
     return section_asset(
         f"image/embeddings_{encoder}",
         deps=("raw/slides", "raw/spots"),
-        code=("gr2st_core.images",),
+        code=("gr2st_core.containers", "gr2st_core.images"),
         checks=("patch_span", "resolution", "embeddings_vary", "every_spot_has_rows"),
         settings_hash=lambda settings: settings.images.digest + encoder_digest(encoder),
         kinds=frozenset({"torch"}),

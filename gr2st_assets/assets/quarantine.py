@@ -17,7 +17,7 @@ from gr2st_assets.tables import table_spec
 
 NAME = "raw/quarantine"
 _ARGUMENTS = asset_arguments(
-    NAME, code=("gr2st_core.cohorts",), checks=(), kinds={"python"}, pool=None,
+    NAME, code=("gr2st_core.cohorts", "gr2st_core.containers"), checks=(), kinds={"python"}, pool=None,
     doc="Every fault of every registered cohort's folder; a section in it waits until its files change.",
 )  # fmt: skip
 

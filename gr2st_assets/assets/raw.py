@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 THUMBNAIL_PX = 512
-CODE = ("gr2st_core.cohorts", "gr2st_core.images.slides")
+CODE = ("gr2st_core.cohorts", "gr2st_core.containers", "gr2st_core.images.embedded", "gr2st_core.images.slides")
 
 
 def _digests_without(role: str, *annotations: str) -> Callable[[SectionWork], Mapping[str, str]]:

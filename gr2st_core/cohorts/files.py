@@ -5,30 +5,19 @@ Belongs here: what every reader needs whatever its layout. Does not belong here:
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+from gr2st_core.containers.checksums import file_sha256, files_of
 from gr2st_core.errors import MissingArtifactError, SchemaError
 
-
-def file_sha256(path: Path) -> str:
-    """Identity of a raw file: the SHA-256 of its bytes, or of the names and bytes of all files in a folder, in hex."""
-    if path.is_dir():
-        parts = [f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}" for file in _files_of(path)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+__all__ = ["file_sha256", "require_inside", "stamp"]
 
 
 def stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
     """Name, inode, size and time of change of a file, or of all files in a folder: differs when one was written to."""
-    files = _files_of(path) if path.is_dir() else [path]
+    files = files_of(path) if path.is_dir() else [path]
     stats = [(file.relative_to(path.parent).as_posix(), file.stat()) for file in files]
     return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-def _files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
 def require_inside(path: Path, folder: Path, *, section: str | None = None, may_be_folder: bool = False) -> Path:
@@ -47,7 +36,7 @@ def require_inside(path: Path, folder: Path, *, section: str | None = None, may_
         If it, or a file in it, lies outside ``folder``, or is a pipe or a device.
     """
     if may_be_folder and path.is_dir() and path.resolve().is_relative_to(folder.resolve()):
-        for file in _files_of(path):
+        for file in files_of(path):
             require_inside(file, folder, section=section)
         return path
     real = path.resolve()

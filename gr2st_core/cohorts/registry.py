@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gr2st_core.cohorts.anndata_reader import AnnDataReader
 from gr2st_core.cohorts.her2st import Her2stReader
+from gr2st_core.cohorts.hest import HestReader
 from gr2st_core.cohorts.legacy import LegacyReader
 from gr2st_core.cohorts.records import CohortReader
 from gr2st_core.cohorts.spaceranger import SpaceRangerReader
+from gr2st_core.cohorts.spatialdata_reader import SpatialDataReader
 from gr2st_core.cohorts.wu2021 import Wu2021Reader
 from gr2st_core.errors import MissingArtifactError
 
-READERS: tuple[CohortReader, ...] = (Her2stReader(), SpaceRangerReader(), Wu2021Reader(), LegacyReader())
+READERS: tuple[CohortReader, ...] = (
+    Her2stReader(),
+    HestReader(),
+    SpatialDataReader(),
+    SpaceRangerReader(),
+    Wu2021Reader(),
+    AnnDataReader(),
+    LegacyReader(),
+)
 
 
 def find_reader(folder: Path) -> CohortReader:

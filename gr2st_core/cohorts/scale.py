@@ -55,7 +55,7 @@ def measure_scale(spots: SpotTable, entry: SectionEntry, file: Path, faults: Fau
     faults
         Gets a fault where there is no scale; what is returned then is not to be used.
     """
-    facts = read_cohort_file(entry.files[FACTS].parent, faults) if FACTS in entry.files else CohortFile()
+    facts = facts_of(entry, faults)
     pitch_px = measure_pitch(spots.array_xy, spots.pixel_xy)
     if not len(faults) and not pitch_px > 0:
         faults.add(
@@ -66,8 +66,18 @@ def measure_scale(spots: SpotTable, entry: SectionEntry, file: Path, faults: Fau
             expected="two spots that are neighbours on the grid and lie at different pixels",
         )
     known_um = STAGGERED_PITCH_UM if is_staggered(spots.array_xy) else SQUARE_PITCH_UM
-    stated_um = None if facts.um_per_px is None else facts.um_per_px * pitch_px
-    if facts.pitch_um and stated_um and abs(stated_um / facts.pitch_um - 1) > _TOLERANCE:
+    return Scale(stated_pitch_um(facts, pitch_px, entry, faults) or known_um, pitch_px)
+
+
+def facts_of(entry: SectionEntry, faults: Faults) -> CohortFile:
+    """Read the cohort file of a section; without one every field is None."""
+    return read_cohort_file(entry.files[FACTS].parent, faults) if FACTS in entry.files else CohortFile()
+
+
+def stated_pitch_um(facts: CohortFile, pitch_px: float, entry: SectionEntry, faults: Faults) -> float | None:
+    """Pitch that the cohort file states, or that follows from the scale that it states; None if it states neither."""
+    by_scale = None if facts.um_per_px is None else facts.um_per_px * pitch_px
+    if facts.pitch_um and by_scale and abs(by_scale / facts.pitch_um - 1) > _TOLERANCE:
         faults.add(
             "pitch and scale of the cohort file contradict each other",
             file=entry.files[FACTS],
@@ -76,4 +86,4 @@ def measure_scale(spots: SpotTable, entry: SectionEntry, file: Path, faults: Fau
             expected=f"{facts.pitch_um / pitch_px:.4g} by the pitch, within {_TOLERANCE:.0%}",
             hint="state one of the two",
         )
-    return Scale(facts.pitch_um or stated_um or known_um, pitch_px)
+    return facts.pitch_um or by_scale

@@ -23,8 +23,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
+from gr2st_core.containers.checksums import file_sha256
 from gr2st_core.errors import ImageError
 from gr2st_core.images.decoded import DecodedImages
+from gr2st_core.images.embedded import embedded_size, is_container, read_embedded
 from gr2st_core.types import BoolArray, FloatArray, StrArray
 
 Pixels = NDArray[np.uint8]
@@ -121,10 +123,34 @@ class Slide:
             ) from error
 
 
+class EmbeddedSlide(Slide):
+    """The image in an AnnData file or a SpatialData store."""
+
+    def __init__(self, path: Path, max_megapixels: int, section: str | None, kept: DecodedImages | None) -> None:
+        super().__init__(b"", path, section, kept)
+        self._max_megapixels = max_megapixels
+        self._size_px = embedded_size(path, max_megapixels=max_megapixels, section=section)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the file, or of all files of the store."""
+        return file_sha256(self.path)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self._size_px
+
+    def _decode(self) -> Pixels:
+        return read_embedded(self.path, max_megapixels=self._max_megapixels, section=self.section)
+
+
 def open_slide(
     path: Path, *, max_megapixels: int, section: str | None = None, kept: DecodedImages | None = None
 ) -> Slide:
-    """Open a JPEG, PNG or TIFF image; its size is judged from the header, before anything is decoded.
+    """Open a JPEG, PNG or TIFF image, or the image in an AnnData file or a SpatialData store.
+
+    Its size is judged from the header, before anything is decoded.
 
     A missing end marker is noticed here, other damage when the pixels or a thumbnail are asked for.
 
@@ -144,6 +170,8 @@ def open_slide(
     """
     cap = max_megapixels * 1_000_000
     try:
+        if is_container(path):
+            return EmbeddedSlide(path, max_megapixels, section, kept)
         with path.open("rb") as file:
             image = _read_header(file, path, section)
             _require_size(image, path.stat().st_size, cap, path, section)
