@@ -7,6 +7,7 @@ from filelock import FileLock
 
 from gr2st_assets import register
 from gr2st_assets.definitions import defs
+from gr2st_assets.inspection import inspect
 from gr2st_assets.kinds import BLUEPRINTS
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import sweep_finished
@@ -33,7 +34,7 @@ def lake(tmp_path, monkeypatch):
     monkeypatch.setenv("GR2ST_HOME", str(tmp_path))
     make_synthetic_cohort(tmp_path / "tiny", n_patients=2, sections_per_patient=1)
     lake = Lake(tmp_path / "lake")
-    register.save(lake, register.inspect("tiny", tmp_path / "tiny", Settings(), quiet)[0])
+    register.save(lake, inspect(lake, "tiny", tmp_path / "tiny", Settings(), quiet, {}).cohort)
     return lake
 
 
