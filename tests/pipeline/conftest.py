@@ -96,6 +96,9 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         home = project.home / ".dagster_home"
+        home.mkdir(exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").symlink_to("../dagster.yaml")
         self.log = (project.home / "server.log").open("w")
         command = ["dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(self.port)]
         self.process = subprocess.Popen(
