@@ -53,6 +53,21 @@ def cohort_add(
     raise typer.Exit(add_cohort(name, folder, dry_run, say))
 
 
+@cohort_app.command("remove")
+def cohort_remove(
+    name: Annotated[str, typer.Argument(help="registered cohort")],
+    section: Annotated[str | None, typer.Option(help="only this section")] = None,
+    patient: Annotated[str | None, typer.Option(help="only the sections of this patient")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list what would go, remove nothing")] = False,
+) -> None:
+    """Remove sections and all that was derived from them; list the models that were trained on them."""
+    from gr2st_assets.journeys import remove_cohort
+
+    if section and patient:
+        raise typer.BadParameter("give a section or a patient, not both")
+    raise typer.Exit(remove_cohort(name, section, patient, dry_run, say))
+
+
 @app.command()
 def materialize(
     cohort: Annotated[list[str], typer.Option(help="registered cohort; may be repeated; all by default")] = [],  # noqa: B006 - typer's way

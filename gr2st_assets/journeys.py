@@ -121,6 +121,27 @@ def _described(entry: "SectionEntry", facts: Mapping[str, Any]) -> str:
     return f"{entry.key}: patient {entry.patient_id}, {facts['n_spots']} spots, {counts}, {image}{labels}"
 
 
+def remove_cohort(name: str, section: str | None, patient: str | None, dry_run: bool, say: Say) -> int:
+    """Remove sections with all that was derived from them, and make fold table and scoreboard again without them."""
+    from gr2st_assets.removal import plan_removal, remove
+    from gr2st_assets.runs import summarize
+
+    prepare_environment()
+    lake = Lake(lake_root())
+    removal = plan_removal(lake, name, section, patient)
+    for model in removal.models:
+        say(f"trained on it: {model}")
+    for champion in removal.served:
+        say(f"served, and trained on it: {champion}")
+    found = f"{len(removal.sections)} sections, {len(removal.slots)} places in the lake, {len(removal.models)} models"
+    if dry_run:
+        say(f"{name}: {found}; nothing removed")
+        return 0
+    remove(lake, open_instance(), removal)
+    say(f"{name}: {found}; removed. The cohort's folder is as it was; gr2st cohort add reads it again.")
+    return _tell(summarize(lake), lake, say)
+
+
 def materialize_cohorts(
     cohorts: Sequence[str],
     panel: str,

@@ -224,6 +224,12 @@ class Lake:
         except FileNotFoundError as error:
             raise MissingArtifactError("an artefact holds no table", file=path, slot=slot) from error
 
+    def erase(self, slot: Slot) -> None:
+        """Remove a slot and all artefacts it ever had, its head first; readers must not be shown them any more."""
+        folder = self.path(slot)
+        (folder / HEAD).unlink(missing_ok=True)
+        folder.fs.rm(folder.path, recursive=True)
+
     def verify(self, *, deep: bool) -> list[Fault]:
         """Compare every artefact with its sidecar and follow every head; empty if all is well.
 

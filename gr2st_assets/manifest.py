@@ -10,7 +10,7 @@ disk, so going back is moving the pointer.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -183,6 +183,39 @@ def build_manifest(lake: Lake, folds: Folds) -> Manifest:
         manifest = Manifest(newest.number + 1 if newest else 1, entries)
         if create_exclusive(_path(lake, manifest.number), encode({"tables": _to_json(manifest)})):
             return _advance(lake, manifest)
+
+
+def withdraw(lake: Lake, slots: Collection[Slot]) -> Manifest:
+    """Stop showing readers some slots, and every fold set that one of them belongs to.
+
+    Returns
+    -------
+    The manifest now current.
+
+    Raises
+    ------
+    MissingArtifactError
+        Readers are shown nothing yet.
+    """
+    while True:
+        shown = current(lake)
+        if shown is None:
+            raise MissingArtifactError("readers are shown nothing yet", hint="gr2st materialize")
+        gone = set(slots)
+        broken = {_members(slot) for slot in gone if slot.value("fold") is not None}
+        entries = {
+            slot: entry for slot, entry in shown.entries.items() if slot not in gone and _members(slot) not in broken
+        }
+        if entries == shown.entries:
+            return shown
+        manifest = Manifest(_numbers(lake)[-1] + 1, entries)
+        if create_exclusive(_path(lake, manifest.number), encode({"tables": _to_json(manifest)})):
+            return _advance(lake, manifest)
+
+
+def _members(slot: Slot) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What the slots of one table's folds of one cohort, of all split units, have in common."""
+    return slot.table, tuple(pair for pair in slot.keys if pair[0] != "fold")
 
 
 def _select(folds: Folds, newest: Mapping[Slot, Entry | None], shown: Mapping[Slot, Entry]) -> dict[Slot, Entry]:

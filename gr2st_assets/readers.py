@@ -70,6 +70,11 @@ def shown_next(lake: Lake, *tables: str) -> dict[Slot, str]:
     return {slot: entry.digest for slot, entry in sorted(entries.items()) if slot.table in tables}
 
 
+def publish_shown(lake: Lake, shown: manifest.Manifest) -> Published:
+    """Write the catalogue of a manifest that is current already."""
+    return _write(lake, shown, [])
+
+
 def rollback(lake: Lake, number: int) -> Published:
     """Show readers an earlier generation again, until something new is published."""
     return _write(lake, manifest.rollback(lake, number), [])

@@ -4,7 +4,7 @@ Belongs here: the register (one JSON a cohort in the lake): sections that passed
 did not. Does not belong here: inspection (``inspection``), parsing (``parsing``), Dagster.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,25 @@ def _fault_record(fault: DataError) -> dict[str, str | None]:
 def faults(lake: Lake, name: str) -> list[dict[str, str | None]]:
     """Records of what was refused of a cohort when it was last inspected: ``message`` and ``FAULT_FIELDS``."""
     return list(_record(lake, name)["faults"])
+
+
+def patients(lake: Lake, name: str) -> dict[SectionKey, str]:
+    """Patient of every registered section of a cohort."""
+    return {SectionKey.parse(section["key"]): section["patient_id"] for section in _record(lake, name)["sections"]}
+
+
+def forget(lake: Lake, name: str, keys: Collection[SectionKey]) -> None:
+    """Take sections out of the register, and the cohort with its last one."""
+    if name not in names(lake):
+        return
+    gone = {str(key) for key in keys}
+    record = _record(lake, name)
+    record["sections"] = [section for section in record["sections"] if section["key"] not in gone]
+    path = lake.root / FOLDER / f"{name}.json"
+    if record["sections"]:
+        write_atomic(path, encode(record))
+    else:
+        path.unlink()
 
 
 def contents_of(lake: Lake, name: str) -> dict[str, dict[str, str]]:

@@ -129,6 +129,13 @@ def run_studies(
     return stages.finish(Task(STUDY_SUMMARY_STAGE), Task(SUMMARY_STAGE, names=["catalog/catalog"]))
 
 
+def summarize(lake: Lake) -> Outcome:
+    """Make the fold table and what stands after the folds, and train nothing."""
+    stages = _Stages(lake, open_instance(), Outcome(), [])
+    stages.outcome.failed.update(run_job(stages.instance, Task(FOLD_TABLE_STAGE)))
+    return stages.finish(Task(SUMMARY_STAGE))
+
+
 def _costs(lake: Lake, partitions: dg.DynamicPartitionsDefinition, keys: set[str]) -> dict[str, float]:
     """What a partition takes, roughly: of a section its image, of a fold its training sections."""
     if partitions == FOLDS:

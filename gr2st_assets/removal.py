@@ -1,0 +1,118 @@
+"""Taking sections out of the lake again, with everything that was derived from them.
+
+Belongs here: what is derived from a section, and its removal, in an order in which readers never miss a file and a
+killed removal can be repeated. Does not belong here: making the rest again (``runs``), cohort folders, which stay.
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from gr2st_assets import champions, manifest, register
+from gr2st_assets.ingest import register_sections
+from gr2st_assets.lake import Lake
+from gr2st_assets.models import sweep_finished
+from gr2st_assets.project import home
+from gr2st_assets.readers import publish_shown
+from gr2st_assets.records import Slot
+from gr2st_assets.sections import read_folds
+from gr2st_core.errors import MissingArtifactError
+from gr2st_core.types import SectionKey
+
+_OF_NO_SECTION = ("evaluation/published_scores", "checks/evaluation__published_scores")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes when some sections go.
+
+    Attributes
+    ----------
+    sections
+        Keys of the sections.
+    slots
+        Every place of the lake that holds something derived from them.
+    models
+        Models that were trained on any of them, as ``method fold``.
+    served
+        Champions among these, as ``name (promotion number)``.
+    """
+
+    cohort: str
+    sections: tuple[SectionKey, ...]
+    slots: tuple[Slot, ...]
+    models: tuple[str, ...]
+    served: tuple[str, ...]
+
+
+def plan_removal(lake: Lake, cohort: str, section: str | None = None, patient: str | None = None) -> Removal:
+    """Find what goes with a cohort, one of its sections, or all sections of one of its patients.
+
+    Raises
+    ------
+    MissingArtifactError
+        The cohort has no such section or patient.
+    """
+    known = _sections(lake, cohort)
+    chosen = {key for key, owner in known.items() if section in (None, key.section_id) and patient in (None, owner)}
+    if not chosen:
+        found = sorted({str(key) for key in known} if patient is None else set(known.values()))
+        raise MissingArtifactError("nothing to remove", cohort=cohort, found=found, expected=section or patient)
+    roles = _roles(lake, chosen)
+    slots = tuple(slot for slot in lake.slots() if _is_derived(slot, chosen, roles))
+    models = tuple(
+        f"{slot.table.removeprefix('models/model_')} {fold}"
+        for slot in slots
+        if slot.table.startswith("models/") and roles.get(fold := _fold(slot), set()) & {"train", "counts_only"}
+    )
+    serving = champions.champions(champions.history(lake)).values()
+    served = tuple(
+        f"{event.contender.name} (promotion {event.number})"
+        for event in serving
+        if {Slot.parse(slot) for slot in event.contender.fit} & set(slots)
+    )
+    return Removal(cohort, tuple(sorted(chosen)), slots, models, served)
+
+
+def remove(lake: Lake, instance: dg.DagsterInstance, removal: Removal) -> None:
+    """Remove it: readers are shown a catalogue without it, then files go, then the register forgets it."""
+    if manifest.current(lake) is not None:
+        publish_shown(lake, manifest.withdraw(lake, removal.slots))
+    for slot in removal.slots:
+        lake.erase(slot)
+    sweep_finished(home())
+    register.forget(lake, removal.cohort, removal.sections)
+    register_sections(lake, instance)
+
+
+def _sections(lake: Lake, cohort: str) -> dict[SectionKey, str]:
+    """Patients by section, of the register and of what an interrupted removal left in the lake."""
+    left = [slot for slot in lake.slots("raw/slides") if slot.value("cohort") == cohort]
+    rows = [row for slot in left for row in lake.read_table(slot, ["section_id", "patient_id"]).to_pylist()]
+    found = {SectionKey(cohort, row["section_id"]): row["patient_id"] for row in rows}
+    return {**found, **(register.patients(lake, cohort) if cohort in register.names(lake) else {})}
+
+
+def _roles(lake: Lake, chosen: set[SectionKey]) -> dict[str, set[str]]:
+    """Roles that the sections have in every fold that they belong to."""
+    if lake.head(lake.slot("folds/fold_table")) is None:
+        return {}
+    roles: dict[str, set[str]] = {}
+    for fold_id, fold in read_folds(lake).items():
+        for role in ("train", "counts_only", "test"):
+            if chosen & set(getattr(fold, role)):
+                roles.setdefault(fold_id, set()).add(role)
+    return roles
+
+
+def _is_derived(slot: Slot, chosen: set[SectionKey], roles: dict[str, set[str]]) -> bool:
+    cohort, section = slot.value("cohort"), slot.value("section")
+    if section is not None:
+        return SectionKey(cohort or "", section) in chosen
+    if slot.value("fold") is not None:
+        return _fold(slot) in roles
+    return slot.table not in _OF_NO_SECTION
+
+
+def _fold(slot: Slot) -> str:
+    return f"{slot.value('cohort')}/{slot.value('fold')}"
