@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gr2st_assets.champion_records import Contender
-from gr2st_assets.evidence import NULLS, gene_rows
+from gr2st_assets.evidence import NULLS, Evidence
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import method_spec, settings_digest
 from gr2st_assets.readers import shown_next
@@ -45,11 +45,11 @@ def find_contenders(lake: Lake, settings: "Settings", cells: str) -> tuple[list[
         if fold.split_unit == "patient":
             sets.setdefault(fold.fold_id.partition("/")[0], []).append(fold)
     tables = (GENES, SECTIONS, PANEL, *(f"models/model_{name}" for name in serving.methods))
-    shown = shown_next(lake, *tables)
+    shown, evidence = shown_next(lake, *tables), Evidence(lake)
     for cohort, folds in sorted(sets.items()):
         for name in serving.methods:
             try:
-                found.append(_contender(lake, cohort, folds, name, settings, cells, shown))
+                found.append(_contender(lake, cohort, folds, name, settings, cells, shown, evidence))
             except DataError as error:
                 lacking.append(f"{cohort} {name} does not compete: {error}")
     return found, lacking
@@ -63,6 +63,7 @@ def _contender(
     settings: "Settings",
     cells: str,
     shown: Mapping[Slot, str],
+    evidence: Evidence,
 ) -> Contender:
     serving, spec = settings.serving, method_spec(name)
     variant = Variant(serving.panel, serving.target, serving.seed)
@@ -76,7 +77,7 @@ def _contender(
     for fold, scored in zip(folds, scores, strict=True):
         _require_one_recipe(lake, name, fold, variant, scored, head)
     digests = {str(each.slot): each.digest for each in scores}
-    patients, genes = _evidence(lake, digests, name)
+    patients, genes = _summary(evidence, digests, name)
     return Contender(
         cohort=cohort,
         panel=serving.panel,
@@ -128,13 +129,13 @@ def _require_one_recipe(lake: Lake, name: str, fold: "Fold", variant: Variant, s
         )  # fmt: skip
 
 
-def _evidence(lake: Lake, scores: Mapping[str, str], name: str) -> tuple[dict[str, float], list[str]]:
+def _summary(evidence: Evidence, scores: Mapping[str, str], name: str) -> tuple[dict[str, float], list[str]]:
     """Mean score of every held-out patient, and the genes that were scored, sorted; the nulls must be there too."""
     from gr2st_core.evaluation.pairing import SCORE, patient_scores
 
     for null in NULLS:
-        gene_rows(lake, scores, null)
-    rows = gene_rows(lake, scores, name)
+        evidence.genes(scores, null)
+    rows = evidence.genes(scores, name)
     patients = {str(patient): float(score) for patient, score in patient_scores(rows).items()}
     return patients, sorted(rows.dropna(subset=[SCORE]).gene.unique())
 

@@ -6,7 +6,7 @@ Belongs here: from digests to frames, and from frames to the rule. Does not belo
 Artefacts never change, so a champion is judged by the scores that it was chosen on, whatever has been made since.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gr2st_assets.champion_records import Contender
@@ -26,65 +26,88 @@ NULLS = ("null_training_mean", "null_same_place")
 
 _SECTION = ["cohort", "patient_id", "section_id", "method", "profile"]
 _GENE = [*_SECTION, "n_spots", "gene", "pearson_zero_filled", "split_unit", "patient_in_training", "model_id"]
+_SHUFFLED = [*_SECTION, "pearson_shuffled"]
 
 
-def gene_rows(lake: Lake, scores: Mapping[str, str], name: str) -> "pd.DataFrame":
-    """Score of one method for every gene and section of some ``gene_scores``.
+class Evidence:
+    """Scores of a lake's artefacts, each of which is read once.
 
     Parameters
     ----------
-    scores
-        Digest by slot (text form).
-
-    Raises
-    ------
-    MissingArtifactError
-        An artefact is gone, or the method was not scored in one.
+    lake
+        Where the artefacts are.
     """
-    return _rows(lake, scores, name, _GENE)
 
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._tables: dict[tuple[str, str], pd.DataFrame] = {}
 
-def judge(lake: Lake, contender: Contender, champion: Contender | None, rule: "ServingSettings") -> "Decision":
-    """Hold a contender against the nulls, its own shuffled control and the champion, if there is one.
+    def genes(self, scores: Mapping[str, str], name: str) -> "pd.DataFrame":
+        """Score of one method for every gene and section of some ``gene_scores``.
 
-    Raises
-    ------
-    LeakageError
-        A score is not out of fold.
-    MissingArtifactError
-        Scores are gone.
-    """
-    from gr2st_core.evaluation.pairing import pair, pair_with_control
-    from gr2st_core.evaluation.promotion import decide
+        Parameters
+        ----------
+        scores
+            Digest by slot (text form).
 
-    own = _out_of_fold(lake, contender)
-    controls = {name: pair(own, gene_rows(lake, contender.scores, name)) for name in NULLS}
-    shuffled = _rows(lake, contender.controls, contender.name, [*_SECTION, "pearson_shuffled"])
-    controls["its shuffled control"] = pair_with_control(own, shuffled)
-    against = pair(own, _out_of_fold(lake, champion)) if champion else None
-    return decide(against, controls, rule)
+        Raises
+        ------
+        MissingArtifactError
+            An artefact is gone, or the method was not scored in one.
+        """
+        return self._rows(scores, name, _GENE)
 
+    def out_of_fold(self, contender: Contender) -> "pd.DataFrame":
+        """A contender's own score for every gene and section.
 
-def _out_of_fold(lake: Lake, contender: Contender) -> "pd.DataFrame":
-    from gr2st_core.evaluation.pairing import require_out_of_fold
+        Raises
+        ------
+        LeakageError
+            A score is not out of fold.
+        MissingArtifactError
+            Scores are gone.
+        """
+        from gr2st_core.evaluation.pairing import require_out_of_fold
 
-    rows = gene_rows(lake, contender.scores, contender.name)
-    require_out_of_fold(rows, contender.model_id, contender.trained_on)
-    return rows
+        rows = self.genes(contender.scores, contender.name)
+        require_out_of_fold(rows, contender.model_id, contender.trained_on)
+        return rows
 
+    def judge(self, contender: Contender, champion: Contender | None, rule: "ServingSettings") -> "Decision":
+        """Hold a contender against the nulls, its own shuffled control and the champion, if there is one.
 
-def _rows(lake: Lake, artefacts: Mapping[str, str], name: str, columns: Iterable[str]) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow.compute as pc
+        Raises
+        ------
+        LeakageError, MissingArtifactError
+            As `out_of_fold`.
+        """
+        from gr2st_core.evaluation.pairing import pair, pair_with_control
+        from gr2st_core.evaluation.promotion import decide
 
-    spec = method(name)
-    wanted = (pc.field("method") == spec.method) & (pc.field("profile") == spec.profile)
-    tables = []
-    for text, digest in sorted(artefacts.items()):
-        found = lake.read_table(Slot.parse(text), list(columns), digest=digest).filter(wanted)
-        if not found.num_rows:
-            raise MissingArtifactError(
-                "a method was not scored", slot=text, method=name, hint=f"gr2st materialize --method {name}"
-            )
-        tables.append(found.to_pandas())
-    return pd.concat(tables, ignore_index=True)
+        own = self.out_of_fold(contender)
+        controls = {name: pair(own, self.genes(contender.scores, name)) for name in NULLS}
+        shuffled = self._rows(contender.controls, contender.name, _SHUFFLED)
+        controls["its shuffled control"] = pair_with_control(own, shuffled)
+        against = pair(own, self.out_of_fold(champion)) if champion else None
+        return decide(against, controls, rule)
+
+    def _rows(self, artefacts: Mapping[str, str], name: str, columns: Sequence[str]) -> "pd.DataFrame":
+        import pandas as pd
+
+        spec = method(name)
+        tables = []
+        for text, digest in sorted(artefacts.items()):
+            table = self._table(text, digest, columns)
+            found = table[(table.method == spec.method) & (table.profile == spec.profile)]
+            if found.empty:
+                raise MissingArtifactError(
+                    "a method was not scored", slot=text, method=name, hint=f"gr2st materialize --method {name}"
+                )
+            tables.append(found)
+        return pd.concat(tables, ignore_index=True)
+
+    def _table(self, text: str, digest: str, columns: Sequence[str]) -> "pd.DataFrame":
+        place = (text, digest)
+        if place not in self._tables:
+            self._tables[place] = self._lake.read_table(Slot.parse(text), columns, digest=digest).to_pandas()
+        return self._tables[place]

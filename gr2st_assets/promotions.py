@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gr2st_assets.champion_records import Contender, Event, EventKind
 from gr2st_assets.champions import PromotionError, append, champions, faults, history
-from gr2st_assets.evidence import judge
+from gr2st_assets.evidence import Evidence
 from gr2st_assets.lake import Lake
 from gr2st_assets.publish import crash_point
 from gr2st_core.errors import MissingArtifactError
@@ -38,22 +38,23 @@ def settle(lake: Lake, contenders: Sequence[Contender], rule: "ServingSettings")
         Another process promoted meanwhile.
     """
     made: list[Event] = []
+    evidence = Evidence(lake)
     for cohort in sorted({contender.cohort for contender in contenders}):
         own = [contender for contender in contenders if contender.cohort == cohort]
-        while added := _round(lake, own, rule):
+        while added := _round(lake, evidence, own, rule):
             made += added
             if not added[-1].serves:
                 break
     return made
 
 
-def _round(lake: Lake, contenders: Sequence[Contender], rule: "ServingSettings") -> list[Event]:
+def _round(lake: Lake, evidence: Evidence, contenders: Sequence[Contender], rule: "ServingSettings") -> list[Event]:
     """Judge one cohort's contenders once: one promotion, or else what became of each."""
     seen = history(lake)
     champion = champions(seen).get(contenders[0].cohort)
     opponent = _opponent(champion, contenders)
     judged = [
-        (contender, judge(lake, contender, opponent, rule))
+        (contender, evidence.judge(contender, opponent, rule))
         for contender in contenders
         if _is_open(contender, champion, seen, rule)
     ]
@@ -132,7 +133,7 @@ def promote(
     seen = history(lake)
     champion = champions(seen).get(contender.cohort)
     _require_another(contender, champion)
-    decision = judge(lake, contender, _opponent(champion, contenders), rule)
+    decision = Evidence(lake).judge(contender, _opponent(champion, contenders), rule)
     crash_point("champion.decided")
     forced = decision.verdict == "held" and force_held
     kind: EventKind = "promoted" if forced else decision.verdict

@@ -81,8 +81,8 @@ class Decision:
         return {
             "verdict": self.verdict,
             "reasons": list(self.reasons),
-            "against": asdict(self.against) if self.against else None,
-            "controls": {name: asdict(paired) for name, paired in self.controls.items()},
+            "against": _document(self.against) if self.against else None,
+            "controls": {name: _document(paired) for name, paired in self.controls.items()},
             "rule": self.rule.model_dump(mode="json"),
         }
 
@@ -168,6 +168,10 @@ def _left_out(paired: Paired) -> str:
     patients = f", of them all of {', '.join(paired.patients_left_out)}" if paired.patients_left_out else ""
     shared = f"{paired.n_sections} sections and {paired.n_genes} genes"
     return f"compared on {shared}; {paired.n_left_out} scores that only one has were left out{patients}"
+
+
+def _document(paired: Paired) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(paired).items()}
 
 
 def _paired(document: Mapping[str, Any]) -> Paired:
