@@ -53,7 +53,7 @@ class ChampionLake:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
-        self.patients = "ABCDEF"
+        self.patients = "ABC"
         self.serving = ServingSettings(methods=(RIDGE, LOW_RANK, KNN))
 
     @property
