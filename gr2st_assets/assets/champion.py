@@ -91,7 +91,9 @@ def _row(event: Event, is_serving: bool) -> dict[str, Any]:
     contender = event.contender
     decision = Decision.from_document(event.decision) if event.decision else None
     against = decision.against if decision else None
-    weighed = weigh(against, decision.rule) if decision and against and against.patients else None
+    weighed = (
+        weigh(against, decision.rule, decision.rule.min_effect) if decision and against and against.patients else None
+    )
     return {
         "event": event.number,
         "kind": event.kind,

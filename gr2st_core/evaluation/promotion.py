@@ -3,8 +3,8 @@
 Belongs here: the rule, as a function of paired scores and settings, with its reasons in words. Does not belong here:
 where scores come from (``pairing``), pointers to models (``gr2st_assets``).
 
-Nulls and the shuffled control are opponents like any other: a challenger must beat each of them under the same rule
-before it is compared with the champion.
+Nulls and the shuffled control are opponents too, under the same rule with a wider margin: what is served must beat
+each of them, whatever it gains over the champion.
 """
 
 from __future__ import annotations
@@ -98,17 +98,17 @@ class Decision:
         )
 
 
-def weigh(paired: Paired, rule: ServingSettings) -> Weighed:
-    """Say whether a challenger gains enough over one opponent.
+def weigh(paired: Paired, rule: ServingSettings, margin: float) -> Weighed:
+    """Say whether a challenger gains more than ``margin`` over one opponent.
 
     With ``MIN_PATIENTS`` or more, patients are drawn with replacement, both predictors' scores together, and the lower
-    bound of the mean gain must be above ``min_effect``. With fewer, the mean gain itself must be, and no patient may
-    lose more than ``max_loss``: that speaks of these patients and no others.
+    bound of the mean gain must be above the margin. With fewer, the mean gain itself must be, and no patient may lose
+    more than ``max_loss``: that speaks of these patients and no others.
 
     Notes
     -----
-    A percentile bound from few patients is rather too high; ``min_effect`` is the margin for that and for several
-    challengers being tried. Genes and spots are not drawn: each patient counts with the score it has.
+    A percentile bound from few patients is rather too high, and several challengers may be tried: the margin is for
+    that, too. Genes and spots are not drawn: each patient counts with the score it has.
     """
     gains, n = paired.gains, len(paired.patients)
     if n == 0:
@@ -116,13 +116,13 @@ def weigh(paired: Paired, rule: ServingSettings) -> Weighed:
     gain = float(gains.mean())
     if n < MIN_PATIENTS:
         worst = float(gains.min())
-        passed = gain > rule.min_effect and worst >= -rule.max_loss
-        found = f"lowest patient {worst:+.4f}; needed: a mean above {rule.min_effect:g}, none below {-rule.max_loss:g}"
+        passed = gain > margin and worst >= -rule.max_loss
+        found = f"lowest patient {worst:+.4f}; needed: a mean above {margin:g}, none below {-rule.max_loss:g}"
         return Weighed(gain, None, passed, f"gain {gain:+.4f} over {n} patients (few), {found}")
     draws = draw_counts(n, rule.n_draws, stream(rule.draw_seed, "promotion"))
     low = float(np.quantile(draws @ gains / n, 1 - rule.confidence))
-    found = f"lower {rule.confidence:.0%} bound {low:+.4f}; needed: above {rule.min_effect:g}"
-    return Weighed(gain, low, low > rule.min_effect, f"gain {gain:+.4f} over {n} patients, {found}")
+    found = f"lower {rule.confidence:.0%} bound {low:+.4f}; needed: above {margin:g}"
+    return Weighed(gain, low, low > margin, f"gain {gain:+.4f} over {n} patients, {found}")
 
 
 def decide(against: Paired | None, controls: Mapping[str, Paired], rule: ServingSettings) -> Decision:
@@ -140,10 +140,9 @@ def decide(against: Paired | None, controls: Mapping[str, Paired], rule: Serving
     ``refused`` if any comparison fails, ``held`` if all pass on few patients and the settings want a person's word
     (never for the first champion, which replaces nobody), else ``promoted``.
     """
-    compared = {f"against {name}": paired for name, paired in sorted(controls.items())}
+    weighed = {f"against {n}": weigh(paired, rule, rule.min_signal) for n, paired in sorted(controls.items())}
     if against is not None:
-        compared["against the champion"] = against
-    weighed = {name: weigh(paired, rule) for name, paired in compared.items()}
+        weighed["against the champion"] = weigh(against, rule, rule.min_effect)
     reasons = [f"{name}: {each.words}{'' if each.passed else ' - not enough'}" for name, each in weighed.items()]
     if against is None:
         reasons.append("first champion: nothing was served before")
@@ -152,7 +151,7 @@ def decide(against: Paired | None, controls: Mapping[str, Paired], rule: Serving
     verdict: Verdict = "promoted"
     if not controls or not all(each.passed for each in weighed.values()):
         verdict = "refused"
-    elif against is not None and rule.few_patients == "hold" and _are_few(compared.values()):
+    elif against is not None and rule.few_patients == "hold" and _are_few([against, *controls.values()]):
         verdict = "held"
     return Decision(verdict, tuple(reasons), against, dict(controls), rule)
 
@@ -175,4 +174,5 @@ def _document(paired: Paired) -> dict[str, Any]:
 
 
 def _paired(document: Mapping[str, Any]) -> Paired:
-    return Paired(**{name: tuple(value) if isinstance(value, list) else value for name, value in document.items()})
+    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in document.items()}
+    return Paired(**values)

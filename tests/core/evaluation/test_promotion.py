@@ -20,7 +20,7 @@ from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import RidgeSettings, ServingSettings
 from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
 
-RULE = ServingSettings(min_effect=0.01, max_loss=0.02)
+RULE = ServingSettings(min_effect=0.01, min_signal=0.01, max_loss=0.02)
 MANY = tuple("ABCDEFGH")
 
 
@@ -42,8 +42,8 @@ def scores(values, **columns):
 
 def test_many_patients_pass_by_the_lower_bound_not_by_the_mean():
     sure, lucky = paired([0.03] * 7 + [0.02]), paired([0.3] + [-0.005] * 7)
-    assert weigh(sure, RULE).passed
-    found = weigh(lucky, RULE)
+    assert weigh(sure, RULE, 0.01).passed
+    found = weigh(lucky, RULE, 0.01)
     assert found.gain > RULE.min_effect
     assert not found.passed
     assert found.low < RULE.min_effect
@@ -54,23 +54,23 @@ def test_the_bound_is_the_lower_quantile_of_patients_drawn_with_replacement():
     gains = np.array([0.0, 0.01, 0.02, 0.03, 0.05, 0.08])
     rng = np.random.default_rng(5)
     means = gains[rng.integers(6, size=(200_000, 6))].mean(axis=1)
-    low = weigh(paired(gains), RULE.model_copy(update={"n_draws": 50_000})).low
+    low = weigh(paired(gains), RULE.model_copy(update={"n_draws": 50_000}), 0.01).low
     assert low == pytest.approx(np.quantile(means, 0.10), abs=3e-4)
-    assert weigh(paired(gains), RULE) == weigh(paired(gains), RULE)
+    assert weigh(paired(gains), RULE, 0.01) == weigh(paired(gains), RULE, 0.01)
     stricter = RULE.model_copy(update={"confidence": 0.99})
-    assert weigh(paired(gains), stricter).low < low
+    assert weigh(paired(gains), stricter, 0.01).low < low
 
 
 def test_few_patients_pass_by_the_mean_unless_one_loses_too_much():
-    assert weigh(paired([0.05, 0.02, -0.015]), RULE).passed
-    assert not weigh(paired([0.15, 0.12, -0.025]), RULE).passed
-    assert not weigh(paired([0.011, 0.005, 0.012]), RULE).passed
-    assert weigh(paired([0.05] * 5), RULE).low is None
+    assert weigh(paired([0.05, 0.02, -0.015]), RULE, 0.01).passed
+    assert not weigh(paired([0.15, 0.12, -0.025]), RULE, 0.01).passed
+    assert not weigh(paired([0.011, 0.005, 0.012]), RULE, 0.01).passed
+    assert weigh(paired([0.05] * 5), RULE, 0.01).low is None
 
 
 def test_nothing_in_common_passes_nothing():
     empty = Paired((), (), (), 0, 0, 4)
-    assert not weigh(empty, RULE).passed
+    assert not weigh(empty, RULE, 0.01).passed
     assert decide(empty, {"null": paired([0.1] * 8)}, RULE).verdict == "refused"
 
 
@@ -82,6 +82,14 @@ def test_a_champion_is_beaten_only_by_what_beats_the_controls_too():
     assert [reason.endswith("not enough") for reason in decision.reasons] == [True, False, False]
     assert decide(equal, {"null": better}, RULE).verdict == "refused"
     assert decide(better, {}, RULE).verdict == "refused"
+
+
+def test_controls_must_be_beaten_by_more_than_a_champion():
+    wider = RULE.model_copy(update={"min_signal": 0.08})
+    small, large = paired([0.05] * 8), paired([0.1] * 8)
+    assert decide(small, {"null": large}, wider).verdict == "promoted"
+    assert decide(small, {"null": small}, wider).verdict == "refused"
+    assert decide(None, {"null": small}, wider).verdict == "refused"
 
 
 def test_the_first_champion_needs_the_controls_only():
@@ -172,11 +180,11 @@ PANEL = Panel("toy", GENES)
 
 
 def section(patient):
-    """Sixty spots whose counts follow their features."""
+    """Sixty spots whose counts follow five of forty features."""
     rng = np.random.default_rng(ord(patient))
-    features = rng.normal(size=(60, 5)).astype(np.float32)
+    features = rng.normal(size=(60, 40)).astype(np.float32)
     link = np.random.default_rng(0).normal(size=(5, len(GENES)))
-    counts = rng.poisson(np.exp(2.5 + 0.35 * features @ link))
+    counts = rng.poisson(np.exp(2.5 + 0.35 * features[:, :5] @ link))
     xy = np.stack(np.divmod(np.arange(60), 8), axis=1).astype(float)
     names = np.array([f"{x:.0f}x{y:.0f}" for x, y in xy])
     image = ImageSection(
@@ -220,10 +228,10 @@ def judged(found, nulls, champion=None):
 
 
 def test_a_model_trained_on_shuffled_counts_is_never_promoted_and_a_better_one_is(nulls):
-    honest, spoilt = out_of_fold(ridge(10.0)), out_of_fold(ridge(10.0), shuffled_counts)
+    honest, spoilt = out_of_fold(ridge(1e2, 1e3, 1e4)), out_of_fold(ridge(1e2, 1e3, 1e4), shuffled_counts)
     blunt = honest[0].assign(pearson_zero_filled=honest[0].pearson_zero_filled - 0.05)
     assert patient_scores(honest[0]).mean() > 0.5
-    assert abs(patient_scores(spoilt[0]).mean()) < 0.1
+    assert abs(patient_scores(spoilt[0]).mean()) < 0.05
     assert judged(honest, nulls).verdict == "promoted"
     assert judged(honest, nulls, blunt).verdict == "promoted"
     assert judged(spoilt, nulls).verdict == "refused"
