@@ -1,5 +1,6 @@
 """One valid champion at any time, whoever writes, whoever is killed; history only grows."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -322,6 +323,24 @@ def test_a_promotion_killed_anywhere_leaves_one_champion_and_the_next_completes(
 
 def _files(lake):
     return {path.name: path.read_bytes() for path in (Path(lake.root.path) / log.FOLDER).iterdir()}
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+def test_a_failing_disk_leaves_the_champion_as_it_was(served, monkeypatch, call):
+    found = served.contenders()
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail)
+        with pytest.raises(OSError, match="No space left") as caught:
+            settle(served.lake, found, served.serving)
+    assert "000002.json" in str(caught.value.filename)
+    assert kinds(served) == [("promoted", RIDGE)]
+    assert [path.name for path in pointer(served, 1).parent.iterdir()] == ["000001.json"]
+    settle(served.lake, found, served.serving)
+    assert champion_of(served).contender.name == LOW_RANK
 
 
 @pytest.mark.parametrize("point", POINTS)
