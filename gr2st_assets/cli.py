@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 cohort_app = typer.Typer(no_args_is_help=True, help="Cohorts: folders of sections.")
 app.add_typer(cohort_app, name="cohort")
+champion_app = typer.Typer(help="Champions: which model of each cohort is served.")
+app.add_typer(champion_app, name="champion")
 
 Panel = Annotated[str, typer.Option(help="fold_safe, breast_markers, or a text file with one gene a line")]
 Targets = Annotated[list[str], typer.Option("--target", help="per_spot, per_gene_legacy, cp10k; may be repeated")]
@@ -148,6 +150,43 @@ def rollback(generation: Annotated[int, typer.Argument(min=1, help="number of an
     from gr2st_assets.readers import rollback as go_back
 
     say(f"readers now see generation {go_back(Lake(lake_root()), generation).number}")
+
+
+@champion_app.callback(invoke_without_command=True)
+def champion(context: typer.Context) -> None:
+    """Show the champion of each cohort and every decision about it, as the log of promotions has them."""
+    from gr2st_assets.champion_journeys import show
+
+    if context.invoked_subcommand is None:
+        raise typer.Exit(show(say))
+
+
+@champion_app.command("promote")
+def champion_promote(
+    method: Annotated[str, typer.Argument(help="as gr2st_ours")],
+    cohort: Annotated[str, typer.Option(help="needed where the method competes in several")] = "",
+    force_held: Annotated[
+        bool, typer.Option("--force-held", help="let a model pass that is held for a person")
+    ] = False,
+    settings: SettingsFile = None,
+    cells: Cells = "auto",
+) -> None:
+    """Judge one method again; serve it if it passes. A refused one is never served."""
+    from gr2st_assets.champion_journeys import promote
+
+    raise typer.Exit(promote(method, cohort, settings, say, cells=cells, force_held=force_held))
+
+
+@champion_app.command("rollback")
+def champion_rollback(
+    number: Annotated[int, typer.Argument(min=1, help="number of the promotion to go back to")],
+    settings: SettingsFile = None,
+    cells: Cells = "auto",
+) -> None:
+    """Serve again what served by an earlier promotion, until something new and better is found."""
+    from gr2st_assets.champion_journeys import roll_back
+
+    raise typer.Exit(roll_back(number, settings, say, cells=cells))
 
 
 def main() -> None:

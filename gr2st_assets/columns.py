@@ -43,6 +43,12 @@ PANEL = text("panel", "name of the ordered gene list")
 TARGET = text("target", "normalisation that is predicted", "per_spot", "per_gene_legacy", "cp10k")
 SEED = count("seed", "seed of every random draw")
 MODEL_ID = text("model_id", "content hash of the trained model")
+CHAMPION = count(
+    "champion",
+    "event of the log of promotions by which the model serves; NULL if it does not",
+    minimum=1,
+    nullable=True,
+)
 N_SPOTS = count("n_spots", "spots looked at")
 EMBEDDING = Column("embedding", "list<float32>", "one number per dimension, equally many in every row")
 

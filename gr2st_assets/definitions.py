@@ -10,6 +10,7 @@ from gr2st_assets.alerts import failed_runs
 from gr2st_assets.arrivals import inbox_sensor, ingest
 from gr2st_assets.assets.catalog import catalog_asset
 from gr2st_assets.assets.cells import cell_types
+from gr2st_assets.assets.champion import champion
 from gr2st_assets.assets.comparisons import comparisons
 from gr2st_assets.assets.evaluation import gene_scores, section_scores
 from gr2st_assets.assets.expression import hvg_table, panel
@@ -34,7 +35,7 @@ from gr2st_assets.retraining import complete_cohorts, retrain, retrain_schedule
 TABLE_ASSETS = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
     *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
-    recall_share, published_scores, reference_bank, *FOLD_STUDIES, studies,
+    recall_share, published_scores, champion, reference_bank, *FOLD_STUDIES, studies,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

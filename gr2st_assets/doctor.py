@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from gr2st_assets import manifest, register
+from gr2st_assets import champions, manifest, register
 from gr2st_assets.dead_runs import end_dead_runs
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import dagster_home, lake_root, open_instance
@@ -42,7 +42,8 @@ def examine(say: Callable[[str], None], *, deep: bool) -> int:
     lake = Lake(lake_root())
     for line in (*_machine(), *_lake(lake), *_instance()):
         say(line)
-    faults = lake.verify(deep=deep)
+    serving = champions.champions(champions.history(lake)).values()
+    faults = [*lake.verify(deep=deep), *(f for event in serving for f in champions.faults(lake, event, deep=False))]
     for fault in faults:
         say(f"DAMAGED {fault.file}: {fault.problem}; expected {fault.expected}, found {fault.found}")
     how = "every checksum" if deep else "sizes only; --verify reads every file and lets what is damaged be made anew"
@@ -66,6 +67,8 @@ def _lake(lake: Lake) -> Iterator[str]:
     yield (
         f"readers see generation {shown.number} of {len(manifest.history(lake))}" if shown else "nothing published yet"
     )
+    for cohort, event in champions.champions(champions.history(lake)).items():
+        yield f"champion of {cohort}: {event.contender.name}, by promotion {event.number}"
     path = catalog_path(lake)
     yield f"catalogue: {path}" + ("" if path.exists() else " (not built yet)")
     if is_local(lake.root) and Path(lake.root.path).exists():

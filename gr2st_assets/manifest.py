@@ -9,7 +9,6 @@ then readers keep the set of the manifest before, so they never see two generati
 disk, so going back is moving the pointer.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from upath import UPath
 from gr2st_assets.artefacts import DATA, Fault
 from gr2st_assets.documents import decode, encode
 from gr2st_assets.lake import Lake
+from gr2st_assets.numbered import existing_numbers, numbered_path
 from gr2st_assets.publish import create_exclusive, write_atomic
 from gr2st_assets.records import Slot
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
@@ -28,8 +28,6 @@ POINTER = "_current.json"
 
 Folds = Mapping[tuple[str, str], Sequence[str]]
 """Values of the slot key ``fold``, for each cohort and split unit."""
-
-_NUMBERED = re.compile(r"(\d{6,})\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,15 +292,12 @@ def _read(lake: Lake, number: int) -> Manifest:
 
 
 def _path(lake: Lake, number: int) -> UPath:
-    return lake.root / FOLDER / f"{number:06d}.json"
+    return numbered_path(lake.root / FOLDER, number)
 
 
 def _numbers(lake: Lake) -> list[int]:
     """Numbers of all manifests, ascending."""
-    folder = lake.root / FOLDER
-    folder.fs.invalidate_cache()
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    return sorted(int(match[1]) for match in map(_NUMBERED.fullmatch, names) if match)
+    return existing_numbers(lake.root / FOLDER)
 
 
 def _pointer(lake: Lake) -> _Pointer:

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version, imports, reached
 from gr2st_assets.work import DECODED, TRAINING, FoldWork
+from gr2st_core.errors import CheckpointError
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
 if TYPE_CHECKING:
+    from gr2st_assets.champion_records import Contender
+    from gr2st_assets.lake import Lake
     from gr2st_core.predictor import FitRequest, Fitted
     from gr2st_core.settings import Settings
 
@@ -162,6 +165,25 @@ def load_fitted(work: FoldWork, name: str) -> "Fitted":
     with work.lake.local_copy(slot) as folder:
         state = load_state(folder)
     return method(name).build(work.settings).load(state)
+
+
+def load_champion(lake: "Lake", contender: "Contender") -> "Fitted":
+    """Restore what a champion predicts with, from the very artefact that was promoted, under its own settings.
+
+    Raises
+    ------
+    MissingArtifactError, DataError, CheckpointError
+        The artefact is gone, damaged, or not the model that was promoted.
+    """
+    from gr2st_core.settings import Settings
+    from gr2st_core.training.checkpoint import load_state, state_digest
+
+    slot, digest = contender.model
+    with lake.local_copy(slot, digest) as folder:
+        state = load_state(folder)
+    if (found := state_digest(state)) != contender.model_id:
+        raise CheckpointError("not the promoted model", file=slot, expected=contender.model_id, found=found)
+    return method(contender.name).build(Settings.model_validate(contender.settings)).load(state)
 
 
 def model_id(work: FoldWork, name: str) -> str:

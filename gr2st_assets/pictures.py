@@ -209,6 +209,28 @@ def forest(rows: "pd.DataFrame", reference: str, title: str) -> bytes:
     return _png(figure)
 
 
+def paired_differences(patients: "pd.DataFrame", title: str) -> bytes:
+    """One line a patient, from the opponent's score to the challenger's; blue gains, orange loses.
+
+    Parameters
+    ----------
+    patients
+        ``patient``, ``opponent``, ``challenger``, one row a patient.
+    title
+        Drawn above the picture.
+    """
+    figure, (axis,) = _figure(1, size=4.0)
+    for row in patients.itertuples():
+        color = OKABE_ITO[0] if row.challenger >= row.opponent else OKABE_ITO[1]
+        axis.plot([0, 1], [row.opponent, row.challenger], color=color, marker="o", markersize=4, linewidth=1.2)
+        axis.annotate(row.patient, (1.03, row.challenger), fontsize=7, va="center")
+    axis.set_xlim(-0.1, 1.5)
+    axis.set_xticks([0, 1], ["opponent", "challenger"])
+    axis.set_ylabel("mean r of a patient, out of fold", fontsize=7)
+    figure.suptitle(title, fontsize=8, wrap=True)
+    return _png(figure)
+
+
 def recall_bars(rows: "pd.DataFrame", title: str) -> bytes:
     """Score after training on mates and on strangers, a pair of bars per method.
 

@@ -235,6 +235,33 @@ class EvaluationSettings(_Frozen):
         return EvaluationSettings(n_recall_draws=self.n_recall_draws, n_permutations=self.n_permutations).digest
 
 
+class ServingSettings(_Frozen):
+    """What is served: which methods compete for it, and what a challenger must show to take over.
+
+    ``min_signal`` is 0.05 since ridge trained on exchanged counts scores up to 0.03 by chance, in all patients alike:
+    the folds of a set share most of their training (32 sets of 2 or 8 patients, 200 spots, 64 features: SD 0.014).
+    With a handful of features chance reaches far more; against a champion that learnt something it never passes.
+    """
+
+    methods: tuple[str, ...] = Field(
+        ("blend_default", "gr2st_ours", "low_rank_m224", "ridge_m224"), description="names of methods that compete"
+    )
+    panel: str = Field("fold_safe", description="name of the panel that is served")
+    target: Literal["per_spot", "per_gene_legacy", "cp10k"] = "per_spot"
+    seed: int = Field(0, ge=0, description="of the trained models that compete")
+    min_effect: float = Field(0.005, ge=0, description="correlation that a challenger must gain over the champion")
+    min_signal: float = Field(
+        0.05, ge=0, description="correlation that whatever is served must have over nulls and shuffled control"
+    )
+    max_loss: float = Field(0.01, ge=0, description="with few patients: most that any one of them may lose")
+    confidence: float = Field(0.90, gt=0.5, lt=1, description="of the lower bound of the gain, one-sided")
+    n_draws: int = Field(2000, ge=100, description="draws of patients")
+    draw_seed: int = Field(0, ge=0, description="of the draws of patients")
+    few_patients: Literal["promote", "hold"] = Field(
+        "promote", description="whether a challenger that passes on too few patients takes over or waits for a person"
+    )
+
+
 class Settings(_Frozen):
     """All settings of one project."""
 
@@ -250,6 +277,7 @@ class Settings(_Frozen):
     blend: BlendSettings = BlendSettings()
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    serving: ServingSettings = ServingSettings()
 
 
 def load_settings(path: Path | None = None) -> Settings:

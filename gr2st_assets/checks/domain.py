@@ -249,6 +249,17 @@ def nothing_to_compare() -> CheckRow:
     return _remark("comparisons_agree", _AGREE, 0, rows=0, compared=0)
 
 
+def beats_champion(problems: Collection[str], n_champions: int) -> CheckRow:
+    """Every champion that serves beat the one before under the rule, or a person went back to it, and is whole.
+
+    Parameters
+    ----------
+    problems
+        What ``justified.unjustified`` says.
+    """
+    return _rule("beats_champion", "champions serve by the rule or a person's word", problems, champions=n_champions)
+
+
 def study_complete(table: "pd.DataFrame", sections: Collection[str], n_changes: int) -> CheckRow:
     """Every change has one row for each held-out section, and every parameter the base among its settings."""
     found = table.groupby("section_id").size().to_dict()

@@ -207,6 +207,11 @@ CASES = {
         lambda: domain.changes_matter(STUDY.assign(pearson=0.3)),
         "retrieval without",
     ),
+    "beats_champion": (
+        lambda: domain.beats_champion([], 1),
+        lambda: domain.beats_champion(["c: promotion 2 does not follow from its evidence"], 1),
+        "promotion 2",
+    ),
     "scored_once": (
         lambda: domain.scored_once(SCORES, [HeldOut()]),
         lambda: domain.scored_once(pd.concat([SCORES, SCORES]), [HeldOut()]),

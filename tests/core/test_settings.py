@@ -1,9 +1,13 @@
 """Settings: overrides by name, and clear refusals."""
 
+from typing import get_args
+
 import pytest
 
 from gr2st_core.errors import SettingsError
-from gr2st_core.settings import Settings, load_settings
+from gr2st_core.models.registry import METHODS
+from gr2st_core.settings import ServingSettings, Settings, load_settings
+from gr2st_core.types import TARGETS
 
 
 def test_a_file_overrides_by_name_and_the_rest_stays(tmp_path):
@@ -34,3 +38,8 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, said):
     with pytest.raises(SettingsError, match=said) as error:
         load_settings(file)
     assert error.value.context["file"] == file
+
+
+def test_what_competes_to_be_served_are_methods_and_targets_of_the_core():
+    assert set(ServingSettings().methods) <= set(METHODS)
+    assert get_args(ServingSettings.model_fields["target"].annotation) == TARGETS
