@@ -4,7 +4,7 @@ Belongs here: cropping, resampling, and the facts about both. Does not belong he
 
 A patch spans ``round(span_um / um_per_px)`` image pixels and starts at ``round(centre) - span // 2``. It is cut without
 resampling where that equals the encoder's input, else resized (bicubic, antialiased). Beyond the border of the
-image the nearest edge pixel is repeated. A slide with a pyramid may give a patch from a coarser level (``tiled``).
+image the nearest edge pixel is repeated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import ImageError
-from gr2st_core.images.pixels import Pixels, SlideImage
+from gr2st_core.images.pixels import Pixels, SlideImage, resized
 from gr2st_core.types import FloatArray
 
 MIN_PATCH_PX = 16
@@ -143,7 +143,7 @@ def cut_patches(
     corners = _corners(pixel_xy, side)
     for first in range(0, len(corners), batch_size):
         batch = corners[first : first + batch_size]
-        yield np.stack([slide.patch(x, y, side, input_px) for x, y in batch.tolist()])
+        yield np.stack([resized(slide.region(x, y, side, side), input_px) for x, y in batch.tolist()])
 
 
 def _corners(pixel_xy: FloatArray, side: int) -> NDArray[np.int64]:

@@ -58,16 +58,6 @@ class SlideImage(Protocol):
         """
         ...
 
-    def patch(self, left: int, top: int, side: int, out_px: int) -> Pixels:
-        """Square of the image resized to ``out_px``, uint8 ``(out_px, out_px, 3)``.
-
-        Raises
-        ------
-        ImageError
-            As ``region``.
-        """
-        ...
-
     def thumbnail(self, max_px: int) -> Pixels:
         """Antialiased copy whose longer side is ``max_px`` at most, uint8 ``(height, width, 3)``.
 
@@ -92,8 +82,8 @@ def crop(pixels: Pixels, left: int, top: int, width: int, height: int) -> Pixels
     return pixels[np.ix_(clipped(top, height, rows), clipped(left, width, columns))]
 
 
-def resized(pixels: Pixels, side: int, box: tuple[float, float, float, float] | None = None) -> Pixels:
-    """Square image, or the ``box`` of it (left, top, right, bottom), at another size: bicubic, antialiased."""
-    if box is None and pixels.shape[:2] == (side, side):
+def resized(pixels: Pixels, side: int) -> Pixels:
+    """Square image at another size: bicubic, antialiased."""
+    if pixels.shape[:2] == (side, side):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC, box))
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))

@@ -29,7 +29,7 @@ from gr2st_core.errors import ImageError
 from gr2st_core.images.damage import CONVERT
 from gr2st_core.images.decoded import DecodedImages
 from gr2st_core.images.embedded import embedded_size, is_container, read_embedded
-from gr2st_core.images.pixels import Pixels, SlideImage, crop, resized
+from gr2st_core.images.pixels import Pixels, SlideImage, crop
 from gr2st_core.images.scale import declared_um_per_px
 from gr2st_core.images.tiled_files import TIFF_STARTS, open_tiled
 from gr2st_core.types import BoolArray, FloatArray, StrArray
@@ -112,16 +112,6 @@ class Slide:
             Truncated or damaged.
         """
         return crop(self.pixels(), left, top, width, height)
-
-    def patch(self, left: int, top: int, side: int, out_px: int) -> Pixels:
-        """Square of the image resized to ``out_px``, uint8 ``(out_px, out_px, 3)``.
-
-        Raises
-        ------
-        ImageError
-            Truncated or damaged.
-        """
-        return resized(self.region(left, top, side, side), out_px)
 
     def thumbnail(self, max_px: int) -> Pixels:
         """Antialiased copy whose longer side is ``max_px`` at most, uint8 ``(height, width, 3)``.

@@ -3,7 +3,7 @@ import pytest
 
 from gr2st_core.errors import ImageError
 from gr2st_core.images.patches import cut_patches, patch_facts, patch_side_px
-from gr2st_core.images.pixels import crop, resized
+from gr2st_core.images.pixels import crop
 
 
 class Held:
@@ -12,8 +12,8 @@ class Held:
     def __init__(self, pixels):
         self.pixels = pixels
 
-    def patch(self, left, top, side, out_px):
-        return resized(crop(self.pixels, left, top, side, side), out_px)
+    def region(self, left, top, width, height):
+        return crop(self.pixels, left, top, width, height)
 
 
 def drawn(um_per_px, size_um=600.0):
