@@ -39,6 +39,9 @@ _READERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"\x89PNG\r\n\x1a\n": PngImageFile,
     **dict.fromkeys(TIFF_STARTS, TiffImageFile),
 }
+IMAGE_STARTS = tuple(_READERS)
+"""First bytes of every file that may be a slide."""
+
 _LAST_BYTES: dict[type[ImageFile.ImageFile], bytes] = {JpegImageFile: b"\xff\xd9", PngImageFile: b"IEND"}
 _TAIL = 65_536
 _MODES = {"L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"}
