@@ -35,7 +35,9 @@ def read_given_spots(path: Path, faults: Faults, *, max_spots: int) -> SpotTable
     ``array_xy`` is that of the ids where all are ``AxB``, else the number of pitches from the smallest x and y.
     """
     ids, places = [], []
-    for label, (spot_id, *texts) in read_rows(path, COLUMNS, faults, delimiter="," if path.name.endswith(CSV) else "\t"):
+    for label, (spot_id, *texts) in read_rows(
+        path, COLUMNS, faults, delimiter="," if path.name.endswith(CSV) else "\t"
+    ):
         try:
             place = [float(text) for text in texts]
         except ValueError as error:

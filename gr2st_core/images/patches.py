@@ -148,4 +148,3 @@ def cut_patches(
 
 def _corners(pixel_xy: FloatArray, side: int) -> NDArray[np.int64]:
     return np.rint(pixel_xy).astype(np.int64) - side // 2
-

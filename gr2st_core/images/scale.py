@@ -53,8 +53,9 @@ def _of_ome(description: str) -> float | None:
     if element is None:
         return None
     found = dict(_ATTRIBUTE.findall(element[0]))
-    return square_um_per_px(*(_side(found.get(name), found.get(f"{name}Unit")) for name in ("PhysicalSizeX",
-                                                                                            "PhysicalSizeY")))
+    return square_um_per_px(
+        *(_side(found.get(name), found.get(f"{name}Unit")) for name in ("PhysicalSizeX", "PhysicalSizeY"))
+    )
 
 
 def _side(size: str | None, unit: str | None) -> float | None:
