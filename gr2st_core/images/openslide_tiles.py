@@ -1,7 +1,6 @@
-"""Scanners' formats read through OpenSlide: svs, ndpi, mrxs, tiled TIFF and the others that it knows.
+"""Scanners' formats read through OpenSlide: svs, ndpi, mrxs and the others that it knows.
 
-Belongs here: recognising them, reading rectangles. Does not belong here: TIFF that OpenSlide does not know, or whose
-pyramid it does not see (``tiff_tiles``).
+Belongs here: recognising them, reading rectangles. Does not belong here: TIFF of no vendor (``tiff_tiles``).
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ import io
 import math
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,13 +46,13 @@ class TiffHeader:
 
     Attributes
     ----------
-    is_ome
-        Whether OME metadata describe it.
+    is_decodable
+        Whether its compression is known here.
     um_per_px
         Declared resolution, or None.
     """
 
-    is_ome: bool
+    is_decodable: bool
     um_per_px: float | None
 
 
@@ -64,7 +65,8 @@ class _Level:
     offsets: NDArray[np.int64]
     n_bytes: NDArray[np.int64]
     is_jpeg: bool
-    page: Any = field(repr=False)
+    decode: Callable[..., Any]
+    jpeg_tables: bytes | None
 
     @property
     def columns(self) -> int:
@@ -95,7 +97,7 @@ def read_header(path: Path) -> TiffHeader:
 
     with tifffile.TiffFile(path) as file:
         first: Any = file.pages[0]
-        return TiffHeader(bool(file.is_ome), _um_per_px(first))
+        return TiffHeader(int(first.compression) in _COMPRESSIONS, _um_per_px(first))
 
 
 def require_readable(path: Path) -> None:
@@ -111,10 +113,17 @@ def require_readable(path: Path) -> None:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        for number, page in zip(range(_MAX_PAGES), file.pages, strict=False):
-            if number == 0:
-                _require_rgb(page)
+        _require_rgb(file.pages[0])
+        for page in islice(_all_pages(file), _MAX_PAGES):
             _require_within(page, path)
+
+
+def _all_pages(file: Any) -> Iterator[Any]:
+    """Pages of the file, each followed by those that hang on it (levels of OME pyramids)."""
+    for page in file.pages:
+        yield page
+        if page.subifds:
+            yield from page.pages
 
 
 def _um_per_px(page: Any) -> float | None:
@@ -226,7 +235,8 @@ def _level(series: Any) -> _Level:
         np.asarray(page.dataoffsets, np.int64),
         np.asarray(page.databytecounts, np.int64),
         int(page.compression) == _JPEG,
-        page,
+        page.decode,
+        page.jpegtables,
     )
     n_tiles = level.columns * math.ceil(height / tile[1])
     if min(len(level.offsets), len(level.n_bytes)) < n_tiles:
@@ -246,7 +256,7 @@ def _decode(file: IO[bytes], level: _Level, index: int) -> Pixels | None:
     data = file.read(n_bytes)
     if level.is_jpeg:
         _require_jpeg_fits(data, level.tile)
-    decoded: Pixels = level.page.decode(data, index, jpegtables=level.page.jpegtables)[0][0]
+    decoded: Pixels = level.decode(data, index, jpegtables=level.jpeg_tables)[0][0]
     return decoded
 
 

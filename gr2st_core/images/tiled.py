@@ -27,7 +27,7 @@ from gr2st_core.images.thumbnails import GAP, shrink, thumbnail_size
 
 MAX_REGION_PX = 2**26
 """Pixels read at once: 200 MB, and as much again while they are converted."""
-MAX_THUMBNAIL_PX = 2**32
+MAX_THUMBNAIL_PX = 2**31
 """Pixels read for one thumbnail, about a minute: a larger slide needs a pyramid."""
 
 

@@ -3,8 +3,8 @@
 Belongs here: the choice, by content, and the checks before anything is read. Does not belong here: reading (``tiled``
 and below), images decoded whole (``slides``).
 
-OpenSlide reads what it recognises; tifffile reads OME-TIFF, whose pyramid OpenSlide does not see, and tiled TIFF
-that OpenSlide does not know.
+OpenSlide reads the formats of scanners' vendors. TIFF of no vendor is read through tifffile, which sees the pyramids of
+OME-TIFF and passes over missing tiles, unless its compression is one that only OpenSlide knows.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _open_tiff(path: Path, section: str | None) -> TiledSlide | None:
     with damage_named((*DAMAGE, *openslide_faults()), path, section):
         require_readable(path)
         header = read_header(path)
-        if vendor is None or (vendor == GENERIC and header.is_ome):
+        if vendor is None or (vendor == GENERIC and header.is_decodable):
             return TiledSlide(path, section, TiffTiles(path), header.um_per_px)
         tiles = OpenSlideTiles(path)
         return TiledSlide(path, section, tiles, tiles.um_per_px)
