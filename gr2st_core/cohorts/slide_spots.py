@@ -78,7 +78,8 @@ def nearest_px(pixel_xy: FloatArray) -> float:
     """Median distance from a spot to the nearest other one; NaN without another."""
     if len(pixel_xy) < 2:
         return float("nan")
-    return float(np.median(cKDTree(pixel_xy).query(pixel_xy, k=2)[0][:, 1]))
+    distances, _ = cKDTree(pixel_xy).query(pixel_xy, k=2)
+    return float(np.median(np.asarray(distances)[:, 1]))
 
 
 def lay_grid(slide: SlideImage, pitch_px: float, faults: Faults, *, max_spots: int) -> SpotTable:

@@ -75,7 +75,7 @@ class OpenSlideTiles:
         scale = self._slide.level_downsamples[level]
         place = (round(left * scale), round(top * scale))
         image = self._slide.read_region(place, level, (width, height))
-        if image.getextrema()[3][0] < 255:
+        if np.asarray(image.getchannel("A")).min() < 255:
             glass = Image.new("RGBA", image.size, (255, 255, 255, 255))
             image = Image.alpha_composite(glass, image)
         return np.asarray(image.convert("RGB"))

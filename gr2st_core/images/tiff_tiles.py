@@ -80,7 +80,8 @@ def is_tiled(path: Path) -> bool:
 
     try:
         with tifffile.TiffFile(path) as file:
-            return bool(file.pages[0].is_tiled)
+            first: Any = file.pages[0]
+            return bool(first.is_tiled)
     except DAMAGE:
         return False
 
@@ -166,7 +167,7 @@ class TiffTiles:
         A compression that is not supported, or a stack of images.
     """
 
-    faults = DAMAGE
+    faults: tuple[type[Exception], ...] = DAMAGE
 
     def __init__(self, path: Path) -> None:
         import tifffile
