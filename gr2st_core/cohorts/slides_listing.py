@@ -15,13 +15,14 @@ from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
 from gr2st_core.cohorts.patients import PATIENTS_FILE, read_patients
 from gr2st_core.cohorts.records import IMAGE, SectionEntry
+from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.errors import DataError, MissingArtifactError
 from gr2st_core.images.slides import IMAGE_STARTS
 from gr2st_core.images.tiled_files import MIRAX
 from gr2st_core.types import SectionKey
 
-SPOTS, FACTS, TILES = "spots", "facts", "tiles"
-"""Roles: given coordinates, the cohort file, the folder of tiles of a mrxs slide."""
+SPOTS, TILES = "spots", "tiles"
+"""Roles: given coordinates, the folder of tiles of a mrxs slide."""
 
 SPOTS_FOLDER = "spots"
 CSV, TSV = ".spots.csv", ".tsv"
@@ -182,5 +183,4 @@ def _roles(found: _Found, folder: Path) -> Iterator[tuple[str, Path]]:
             yield TILES, tiles
     for spots in found.spots[:1]:
         yield SPOTS, spots
-    if (folder / COHORT_FILE).exists():
-        yield FACTS, folder / COHORT_FILE
+    yield from facts_file(folder).items()

@@ -23,8 +23,9 @@ from typing import ClassVar
 from gr2st_core.cohorts.cohort_file import COHORT_FILE, CohortFile, read_cohort_file
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.records import IMAGE, RawSection, SectionEntry
+from gr2st_core.cohorts.scale import FACTS
 from gr2st_core.cohorts.slide_spots import given_pitch_px, lay_grid, read_given_spots
-from gr2st_core.cohorts.slides_listing import CSV, FACTS, SPOTS, holds_images, list_slides
+from gr2st_core.cohorts.slides_listing import CSV, SPOTS, holds_images, list_slides
 from gr2st_core.errors import DataError
 from gr2st_core.images.pixels import SlideImage
 from gr2st_core.images.slides import open_slide

@@ -13,7 +13,7 @@ from gr2st_assets.inspection import inspect
 from gr2st_assets.kinds import BLUEPRINTS
 from gr2st_assets.lake import Lake
 from gr2st_assets.records import Provenance
-from gr2st_assets.resolution import blind_encoders, coarse_note
+from gr2st_assets.resolution import blind_encoders, coarse_notes
 from gr2st_assets.resources import Experiment
 from gr2st_assets.schema import conform
 from gr2st_assets.sections import image_section, train_section
@@ -49,7 +49,7 @@ def add_section(folder, section, pitch_px):
 
 
 def added(lake, name, folder):
-    found = inspect(lake, name, folder, Settings(), lambda *_: None)
+    found = inspect(lake, name, folder, Settings(), lambda *_: None, {})
     assert found.faults == []
     register.save(lake, found.cohort)
     return found
@@ -85,14 +85,15 @@ def test_encoders_go_blind_by_their_span():
 
 
 def test_a_note_says_which_encoders_and_what_follows():
-    assert coarse_note("x/A1", 0.7, has_counts=True) is None
-    note = coarse_note("x/A1", 12.5, has_counts=True)
-    assert "x/A1" in note
+    facts = {"um_per_px": 12.5, "size_px": [64, 64], "counts": "digest"}
+    assert coarse_notes({**facts, "um_per_px": 0.7}) == []
+    assert coarse_notes({**facts, "size_px": None}) == []
+    (note,) = coarse_notes(facts)
     assert "12.50 um/px" in note
     assert COARSE in note
     assert FINE not in note
     assert "counts are used" in note
-    assert "cannot be predicted" in coarse_note("x/A1", 12.5, has_counts=False)
+    assert "cannot predict" in coarse_notes({**facts, "counts": None})[0]
 
 
 @pytest.fixture(scope="module")
