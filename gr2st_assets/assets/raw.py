@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 512
 CODE = ("gr2st_core.cohorts", "gr2st_core.containers", *(f"gr2st_core.images.{name}" for name in (
-    "slides", "embedded", "tiled_files", "tiled", "tiff_tiles", "openslide_tiles", "thumbnails", "pixels", "scale",
+    "slides", "embedded", "tiled_files", "tiled", "tiff_header", "tiff_tiles", "openslide_tiles", "thumbnails",
+    "pixels", "scale",
 )))  # fmt: skip
 """What decides the rows: the readers, and how an image is opened and made small."""
 

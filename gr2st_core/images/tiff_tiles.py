@@ -1,7 +1,7 @@
 """Tiled and pyramidal TIFF read tile by tile through tifffile.
 
-Belongs here: what a TIFF header says, whether all it names is in the file, decoding of single tiles. Does not belong
-here: vendors' formats (``openslide_tiles``), regions, thumbnails and errors as the project words them (``tiled``).
+Belongs here: the pyramid, decoding of single tiles. Does not belong here: the header (``tiff_header``), vendors' formats
+(``openslide_tiles``), regions, thumbnails and errors as the project words them (``tiled``).
 
 Sizes are judged before anything is decoded: of a tile, of its bytes, and of the JPEG image that those bytes hold. A
 tile without bytes (sparse files) is glass.
@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,35 +23,9 @@ from PIL import JpegImagePlugin
 
 from gr2st_core.images.damage import UnfitError
 from gr2st_core.images.pixels import Pixels
-from gr2st_core.images.scale import declared_um_per_px
-
-MAX_TILE_PX = 2**24
-"""Pixels of one tile or strip: what has to be decoded to see a single pixel of it."""
-
-DAMAGE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError, ImportError, struct.error)
-"""What tifffile and its codecs raise on damaged or hostile files."""
+from gr2st_core.images.tiff_header import COMPRESSIONS, DAMAGE, JPEG, MAX_TILE_PX, require_rgb
 
 _CACHED_BYTES = 96 << 20
-_MAX_PAGES = 256
-_RGB, _YCBCR = 2, 6
-_JPEG = 7
-_COMPRESSIONS = {1: "none", 5: "LZW", _JPEG: "JPEG", 8: "deflate", 32946: "deflate", 50000: "zstd"}
-
-
-@dataclass(frozen=True, slots=True)
-class TiffHeader:
-    """What the header of a TIFF says.
-
-    Attributes
-    ----------
-    is_decodable
-        Whether its compression is known here.
-    um_per_px
-        Declared resolution, or None.
-    """
-
-    is_decodable: bool
-    um_per_px: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,92 +46,13 @@ class _Level:
         return math.ceil(self.size[0] / self.tile[0])
 
 
-def is_tiled(path: Path) -> bool:
-    """Whether a file is a TIFF whose first page is tiled; False where its header cannot be read."""
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            first: Any = file.pages[0]
-            return bool(first.is_tiled)
-    except DAMAGE:
-        return False
-
-
-def read_header(path: Path) -> TiffHeader:
-    """Read what the first page says.
-
-    Raises
-    ------
-    OSError, ValueError, ...
-        Any of ``DAMAGE``: no TIFF, or cut off.
-    """
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        first: Any = file.pages[0]
-        return TiffHeader(int(first.compression) in _COMPRESSIONS, _um_per_px(first))
-
-
-def require_readable(path: Path) -> None:
-    """Refuse tiles that are not 8-bit RGB, that lie beyond the end of the file, or are larger than any scanner's.
-
-    Raises
-    ------
-    UnfitError
-        Another pixel type, or too large.
-    OSError, ValueError, ...
-        Any of ``DAMAGE``: cut off.
-    """
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        _require_rgb(file.pages[0])
-        for page in islice(_all_pages(file), _MAX_PAGES):
-            _require_within(page, path)
-
-
-def _all_pages(file: Any) -> Iterator[Any]:
-    """Pages of the file, each followed by those that hang on it (levels of OME pyramids)."""
-    for page in file.pages:
-        yield page
-        if page.subifds:
-            yield from page.pages
-
-
-def _um_per_px(page: Any) -> float | None:
-    def side(tag: int) -> float | None:
-        value = page.tags.valueof(tag)
-        return value[0] / value[1] if isinstance(value, tuple) and len(value) == 2 and value[1] else None
-
-    return declared_um_per_px(page.description or "", (side(282), side(283)), int(page.tags.valueof(296, 2)))
-
-
-def _require_rgb(page: Any) -> None:
-    kind = (int(page.photometric), page.samplesperpixel, str(page.dtype), page.planarconfig)
-    if kind not in {(_RGB, 3, "uint8", 1), (_YCBCR, 3, "uint8", 1)}:
-        found = f"photometric {kind[0]}, {kind[1]} samples of {kind[2]}, planar configuration {kind[3]}"
-        raise UnfitError("the pixel type is not supported", found, "8-bit RGB, contiguous")
-
-
-def _require_within(page: Any, path: Path) -> None:
-    ends = np.asarray(page.dataoffsets, np.int64) + np.asarray(page.databytecounts, np.int64)
-    n_bytes = path.stat().st_size
-    if len(ends) and ends.max() > n_bytes:
-        message = f"tiles end at byte {ends.max()} of a file of {n_bytes} bytes"
-        raise OSError(message)
-    if page.is_tiled and page.tilewidth * page.tilelength > MAX_TILE_PX:
-        tile = f"{page.tilewidth}x{page.tilelength} px"
-        raise UnfitError("a tile is too large", tile, f"at most {MAX_TILE_PX} px")
-
-
 class TiffTiles:
     """Levels of a tiled TIFF, the finest first.
 
     Parameters
     ----------
     path
-        A file that ``read_header`` accepted.
+        A file that ``require_readable`` accepted.
 
     Raises
     ------
@@ -224,9 +117,9 @@ def _level(series: Any) -> _Level:
     page = series.keyframe
     if len(pages) != 1 or series.axes != "YXS":
         raise UnfitError("the file holds a stack of images", f"{len(pages)} images, axes {series.axes}", "one, YXS")
-    _require_rgb(page)
-    if int(page.compression) not in _COMPRESSIONS:
-        known = ", ".join(sorted(set(_COMPRESSIONS.values())))
+    require_rgb(page)
+    if int(page.compression) not in COMPRESSIONS:
+        known = ", ".join(sorted(set(COMPRESSIONS.values())))
         raise UnfitError("the compression is not supported", str(page.compression), known)
     height, width = series.shape[:2]
     tile = (page.tilewidth, page.tilelength) if page.is_tiled else (width, page.rowsperstrip)
@@ -235,7 +128,7 @@ def _level(series: Any) -> _Level:
         tile,
         np.asarray(page.dataoffsets, np.int64),
         np.asarray(page.databytecounts, np.int64),
-        int(page.compression) == _JPEG,
+        int(page.compression) == JPEG,
         page.decode,
         page.jpegtables,
     )

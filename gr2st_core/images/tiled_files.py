@@ -14,7 +14,8 @@ from pathlib import Path
 from gr2st_core.errors import ImageError
 from gr2st_core.images.damage import damage_named
 from gr2st_core.images.openslide_tiles import GENERIC, OpenSlideTiles, openslide_faults, vendor_of
-from gr2st_core.images.tiff_tiles import DAMAGE, TiffTiles, is_tiled, read_header, require_readable
+from gr2st_core.images.tiff_header import DAMAGE, is_tiled, read_header, require_readable
+from gr2st_core.images.tiff_tiles import TiffTiles
 from gr2st_core.images.tiled import TiledSlide
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

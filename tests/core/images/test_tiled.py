@@ -205,8 +205,9 @@ def test_damaged_tiles_are_refused_when_they_are_read_and_name_file_and_section(
     assert caught.value.context["section"] == "x/A1"
 
 
-def test_a_damaged_tile_of_an_svs_is_refused_when_it_is_read(tmp_path):
-    path = write(tmp_path / "slide.svs", compression="jpeg")
+@pytest.mark.parametrize("name", ["plain.tif", "slide.svs"])
+def test_a_jpeg_tile_that_is_none_is_refused_when_it_is_read(tmp_path, name):
+    path = write(tmp_path / name, compression="jpeg")
     with tifffile.TiffFile(path) as file:
         offset, n_bytes = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
     with path.open("r+b") as file:
@@ -216,6 +217,7 @@ def test_a_damaged_tile_of_an_svs_is_refused_when_it_is_read(tmp_path):
     with pytest.raises(ImageError, match="truncated or damaged") as caught:
         slide.region(0, 0, 50, 50)
     assert caught.value.context["file"] == path
+    assert caught.value.context["section"] == "x/A1"
 
 
 def test_a_tile_that_unpacks_to_more_than_its_pixels_is_refused(tmp_path):
