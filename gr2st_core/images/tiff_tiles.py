@@ -1,7 +1,7 @@
 """Tiled and pyramidal TIFF read tile by tile through tifffile.
 
-Belongs here: the pyramid, decoding of single tiles. Does not belong here: the header (``tiff_header``), vendors' formats
-(``openslide_tiles``), regions, thumbnails and errors as the project words them (``tiled``).
+Belongs here: the pyramid, decoding of single tiles. Does not belong here: the header (``tiff_header``), vendors'
+formats (``openslide_tiles``), regions, thumbnails and errors as the project words them (``tiled``).
 
 Sizes are judged before anything is decoded: of a tile, of its bytes, and of the JPEG image that those bytes hold. A
 tile without bytes (sparse files) is glass.
