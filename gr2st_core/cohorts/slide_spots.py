@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.slides_listing import CSV
+from gr2st_core.cohorts.spot_scale import nearest_pitch
 from gr2st_core.cohorts.spot_table import SpotTable, measure_pitch
 from gr2st_core.cohorts.text_table import read_rows
 from gr2st_core.errors import ImageError
@@ -64,22 +64,14 @@ def _array_xy(ids: list[str], pixel_xy: FloatArray) -> FloatArray:
     grid = [(float(match[1]), float(match[2])) for match in matches if match]
     if len(grid) == len(ids):
         return np.array(grid, dtype=np.float64).reshape(-1, 2)
-    pitch = nearest_px(pixel_xy)
+    pitch = nearest_pitch(pixel_xy)
     return np.rint((pixel_xy - pixel_xy.min(axis=0)) / pitch) if pitch > 0 else np.zeros_like(pixel_xy)
 
 
 def given_pitch_px(spots: SpotTable) -> float:
     """Distance between neighbours in pixels: on the grid of their ids, else to the nearest spot; NaN for one spot."""
     pitch = measure_pitch(spots.array_xy, spots.pixel_xy)
-    return pitch if pitch > 0 else nearest_px(spots.pixel_xy)
-
-
-def nearest_px(pixel_xy: FloatArray) -> float:
-    """Median distance from a spot to the nearest other one; NaN without another."""
-    if len(pixel_xy) < 2:
-        return float("nan")
-    distances, _ = cKDTree(pixel_xy).query(pixel_xy, k=2)
-    return float(np.median(np.asarray(distances)[:, 1]))
+    return pitch if pitch > 0 else nearest_pitch(spots.pixel_xy)
 
 
 def lay_grid(slide: SlideImage, pitch_px: float, faults: Faults, *, max_spots: int) -> SpotTable:

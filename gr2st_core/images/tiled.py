@@ -20,6 +20,7 @@ from typing import Protocol
 
 import numpy as np
 
+from gr2st_core.containers.checksums import file_sha256
 from gr2st_core.errors import ImageError
 from gr2st_core.images.damage import CONVERT, damage_named
 from gr2st_core.images.pixels import Pixels, clipped
@@ -85,10 +86,7 @@ class TiledSlide:
     @cached_property
     def sha256(self) -> str:
         """Checksum of the file; of one with companions, that of all their checksums."""
-        found = []
-        for path in self._files:
-            with path.open("rb") as stream:
-                found.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        found = [file_sha256(path) for path in self._files]
         self._require_unchanged()
         return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
 

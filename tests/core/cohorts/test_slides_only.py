@@ -74,6 +74,15 @@ def test_the_reader_of_bare_images_is_tried_last_and_knows_images_by_content(fol
     assert find_reader(folder) is READERS[-1]
 
 
+@pytest.mark.parametrize("place", ["S1.spots.csv", "spots/S1.tsv"])
+@pytest.mark.parametrize("first", ["1x1", "cell-1"])
+def test_given_coordinates_are_no_sign_of_another_layout(folder, place, first):
+    plain(folder / "S1.png")
+    (folder / place).parent.mkdir(exist_ok=True)
+    spots_csv(folder / place, [(first, 10, 10), ("2x1", 20, 10)], "," if place.endswith("csv") else "\t")
+    assert find_reader(folder) is READERS[-1]
+
+
 def test_a_cohort_with_counts_and_images_is_not_its(folder):
     (folder / "data" / "ST-cnts").mkdir(parents=True)
     plain(folder / "overview.png")
