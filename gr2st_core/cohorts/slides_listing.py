@@ -13,6 +13,7 @@ from pathlib import Path
 from gr2st_core.cohorts.cohort_file import COHORT_FILE, read_cohort_file
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
+from gr2st_core.cohorts.given_spots import CSV
 from gr2st_core.cohorts.patients import PATIENTS_FILE, read_patients
 from gr2st_core.cohorts.records import IMAGE, SectionEntry
 from gr2st_core.cohorts.scale import facts_file
@@ -25,7 +26,7 @@ SPOTS, TILES = "spots", "tiles"
 """Roles: given coordinates, the folder of tiles of a mrxs slide."""
 
 SPOTS_FOLDER = "spots"
-CSV, TSV = ".spots.csv", ".tsv"
+TSV = ".tsv"
 
 _IMAGE_SUFFIXES = (".ome.tiff", ".ome.tif", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".svs", ".ndpi", MIRAX)
 _NOTES = {"", ".txt", ".md", ".pdf", ".sha256", ".md5"}

@@ -1,7 +1,7 @@
 """Reader of slides without counts: a folder of images, one section each.
 
 Belongs here: where a slide's spots and scale come from. Does not belong here: finding the files
-(``slides_listing``), the grid (``slide_spots``), decoding (``images``).
+(``slides_listing``), the grid (``spot_grid``), decoding (``images``).
 
 ::
 
@@ -22,10 +22,11 @@ from typing import ClassVar
 
 from gr2st_core.cohorts.cohort_file import COHORT_FILE, CohortFile, read_cohort_file
 from gr2st_core.cohorts.faults import Faults
+from gr2st_core.cohorts.given_spots import CSV, given_pitch_px, read_given_spots
 from gr2st_core.cohorts.records import IMAGE, RawSection, SectionEntry
 from gr2st_core.cohorts.scale import FACTS
-from gr2st_core.cohorts.slide_spots import given_pitch_px, lay_grid, read_given_spots
-from gr2st_core.cohorts.slides_listing import CSV, SPOTS, holds_images, list_slides
+from gr2st_core.cohorts.slides_listing import SPOTS, holds_images, list_slides
+from gr2st_core.cohorts.spot_grid import lay_grid
 from gr2st_core.errors import DataError
 from gr2st_core.images.pixels import SlideImage
 from gr2st_core.images.slides import open_slide

@@ -1,6 +1,7 @@
-"""Where the spots of a slide without counts are: as given, or on a grid over its tissue.
+"""Spots given by hand: a table of ids and pixels.
 
-Belongs here: files of given coordinates, the grid. Does not belong here: the scale, opening images (``slides_only``).
+Belongs here: its columns, parsing it, the pitch of its spots. Does not belong here: spot files with grid positions
+(``spot_table``, ``legacy_spots``), which slides have one (``slides_listing``).
 """
 
 from __future__ import annotations
@@ -12,21 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.slides_listing import CSV
 from gr2st_core.cohorts.spot_scale import nearest_pitch
 from gr2st_core.cohorts.spot_table import SpotTable, measure_pitch
 from gr2st_core.cohorts.text_table import read_rows
-from gr2st_core.errors import ImageError
-from gr2st_core.images.pixels import SlideImage
-from gr2st_core.images.slides import tissue_mask
 from gr2st_core.types import FloatArray
 
 COLUMNS = ("spot_id", "pixel_x", "pixel_y")
-THUMBNAIL_PX = 2048
-"""Longer side of the thumbnail that tissue is looked for on."""
+CSV = ".spots.csv"
+"""Ending of the files that are separated by commas; others are by tabs."""
 
 _GRID_ID = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 _SPOT_ID = re.compile(r"[!-~]{1,128}")
+
+
+def is_given_header(line: str) -> bool:
+    """Tell whether a line is the header of such a table."""
+    return sorted(line.split("\t" if "\t" in line else ",")) == sorted(COLUMNS)
 
 
 def read_given_spots(path: Path, faults: Faults, *, max_spots: int) -> SpotTable:
@@ -54,7 +56,7 @@ def read_given_spots(path: Path, faults: Faults, *, max_spots: int) -> SpotTable
     if doubled := sorted(spot for spot, n in Counter(ids).items() if n > 1):
         faults.add("a spot is listed twice", file=path, field="spot_id", found=doubled[:10], expected="unique spots")
     if len(ids) > max_spots:
-        _refuse_number(len(ids), max_spots, path, faults)
+        refuse_number(len(ids), max_spots, path, faults)
     pixel_xy = np.array(places, dtype=np.float64).reshape(-1, 2)
     return SpotTable(np.array(ids, dtype=np.str_), _array_xy(ids, pixel_xy), pixel_xy)
 
@@ -74,36 +76,8 @@ def given_pitch_px(spots: SpotTable) -> float:
     return pitch if pitch > 0 else nearest_pitch(spots.pixel_xy)
 
 
-def lay_grid(slide: SlideImage, pitch_px: float, faults: Faults, *, max_spots: int) -> SpotTable:
-    """Square grid over the tissue of a slide: the spots whose centre lies on tissue, column by column.
-
-    The first centre is half a pitch from the upper left corner; the spot in column A and row B is ``AxB``.
-    """
-    columns, rows = (int(size / pitch_px) for size in slide.size_px)
-    if columns * rows > max_spots:
-        _refuse_number(columns * rows, max_spots, slide.path, faults)
-        columns = 0
-    array_xy = np.stack(np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"), axis=-1).reshape(-1, 2)
-    pixel_xy = (array_xy + 0.5) * pitch_px
-    if len(array_xy):
-        thumbnail = slide.thumbnail(THUMBNAIL_PX)
-        tissue = tissue_mask(thumbnail)
-        x, y = (pixel_xy * (np.array(tissue.shape[::-1]) / slide.size_px)).astype(np.int64).T
-        on_tissue = tissue[y, x]
-        array_xy, pixel_xy = array_xy[on_tissue], pixel_xy[on_tissue]
-        if not len(array_xy):
-            faults.add(
-                "no spot of the grid lies on tissue",
-                ImageError,
-                file=slide.path,
-                found=f"{tissue.mean():.2%} of the slide is tissue; {columns}x{rows} positions",
-                hint=f"give coordinates in <section>{CSV} ({', '.join(COLUMNS)}), or a smaller pitch_um",
-            )
-    ids = [f"{column}x{row}" for column, row in array_xy.tolist()]
-    return SpotTable(np.array(ids, dtype=np.str_), array_xy.astype(np.float64), pixel_xy)
-
-
-def _refuse_number(found: int, most: int, file: Path, faults: Faults) -> None:
+def refuse_number(found: int, most: int, file: Path, faults: Faults) -> None:
+    """Add the fault of more spots than ``limits.max_spots``."""
     faults.add(
         "a slide has too many spots",
         file=file,
