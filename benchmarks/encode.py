@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gr2st_core.images.efficientnet import MultiStage, load_lite0
 from gr2st_core.images.encoders import encoder_spec
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels
 
 ENCODER = "efficientnet_lite0"
 N_PATCHES, BATCH = 64, 16

@@ -14,6 +14,7 @@ from gr2st_assets.ingest import take_in
 from gr2st_assets.inspection import inspect
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import home, lake_root, open_instance, prepare_environment
+from gr2st_assets.resolution import coarse_notes
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
@@ -95,7 +96,8 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
         for entry in cohort.entries:
             say(_described(entry, found.facts[str(entry.key)]))
     for entry in cohort.entries:
-        for note in found.facts[str(entry.key)]["notes"]:
+        facts = found.facts[str(entry.key)]
+        for note in (*facts["notes"], *coarse_notes(facts)):
             say(f"note: {entry.key}: {note}")
     for fault in found.faults:
         say(f"fault: {fault}")

@@ -25,6 +25,8 @@ from gr2st_core.settings import Limits
 if TYPE_CHECKING:
     from gr2st_core.cohorts.records import CohortReader
 
+THUMBNAIL_PX = 512
+
 
 def answer(task: Mapping[str, Any]) -> dict[str, Any]:
     """Do one task: read a section and leave its arrays in a folder, or tell its facts after looking at its image too.
@@ -93,7 +95,7 @@ def _inspected_image(raw: RawSection, limits: Limits) -> dict[str, Any]:
         return facts
     slide = open_slide(raw.image_path, max_megapixels=limits.max_megapixels, section=str(raw.key))
     require_on_image(raw.pixel_xy, slide.size_px, raw.spot_ids, section=str(raw.key))
-    slide.pixels()
+    slide.thumbnail(THUMBNAIL_PX)  # decodes an image whole, and reads a tiled slide once from end to end
     return {**facts, "image": file_sha256(raw.image_path), "size_px": list(slide.size_px)}
 
 

@@ -60,6 +60,7 @@ def image_section(lake: Lake, key: SectionKey, features: Sequence[str]) -> Image
     Raises
     ------
     MissingArtifactError, AlignmentError
+        An image too coarse for an encoder has no features of it.
     """
     import numpy as np
 
@@ -126,6 +127,13 @@ def _features(lake: Lake, key: SectionKey, encoder: str, spot_ids: "np.ndarray")
 
     table = f"image/embeddings_{encoder}"
     rows = read_rows(lake, table, key)
+    if rows.num_rows == 0:
+        raise MissingArtifactError(
+            "the section has an image and no patch features: it is too coarse for the encoder",
+            section=str(key),
+            table=table,
+            hint="use an encoder of a larger span, or an image of higher resolution",
+        )
     flat = rows.column("embedding").combine_chunks().flatten().to_numpy()
     matrix = flat.reshape(rows.num_rows, -1).astype(np.float32, copy=False)
     order = rows.select(["spot_id"]).to_pandas()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gr2st_core.cohorts.records import RawSection, SectionEntry
-    from gr2st_core.images.slides import Slide
+    from gr2st_core.images.pixels import SlideImage
     from gr2st_core.settings import Settings
     from gr2st_core.training.folds import Fold
 
@@ -48,7 +48,7 @@ class SectionWork:
         """The section's files."""
         return register.load(self.lake, self.key.cohort).entry(self.key)
 
-    def slide(self, path: Path) -> "Slide":
+    def slide(self, path: Path) -> "SlideImage":
         """Open the section's image; whichever asset needs its pixels first decodes it for all."""
         from gr2st_core.images.decoded import DecodedImages
         from gr2st_core.images.slides import open_slide

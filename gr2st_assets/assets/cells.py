@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
 from gr2st_assets.kinds import section_asset
+from gr2st_assets.schema import arrow_schema
 from gr2st_assets.sections import counts
 from gr2st_assets.steps import Product
+from gr2st_assets.tables import table_spec
 from gr2st_assets.work import SectionWork
 from gr2st_core.errors import SettingsError
 
@@ -53,11 +55,17 @@ def _annotation(work: SectionWork) -> Mapping[str, str]:
     kinds=frozenset({"scanpy"}),
 )
 def cell_types(work: SectionWork) -> Product:
-    """Proportion of each cell class per spot, from nuclei (image), deconvolution or marker genes (expression)."""
+    """Proportion of each cell class per spot, from nuclei (image), deconvolution or marker genes (expression).
+
+    None where only marker genes could tell and nothing was sequenced.
+    """
     import numpy as np
     import pandas as pd
 
-    spot_ids = work.rows("raw/spots")["spot_id"].to_numpy(dtype=str)
+    spots = work.rows("raw/spots")
+    if _method(work) == "marker_genes" and not spots.has_counts.any():
+        return Product(arrow_schema(table_spec("cells/cell_types")).empty_table(), {"n_spots": 0})
+    spot_ids = spots["spot_id"].to_numpy(dtype=str)
     types = _read(work, spot_ids)
     table = pd.DataFrame(
         {

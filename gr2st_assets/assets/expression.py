@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
 from gr2st_assets.kinds import fold_asset, section_asset
+from gr2st_assets.schema import arrow_schema
 from gr2st_assets.sections import counts, read_rows
 from gr2st_assets.steps import Product
+from gr2st_assets.tables import table_spec
 from gr2st_assets.work import FoldWork, SectionWork
 
 CODE = ("gr2st_core.expression",)
@@ -24,10 +26,13 @@ CODE = ("gr2st_core.expression",)
     kinds=frozenset({"scanpy"}),
 )
 def hvg_table(work: SectionWork) -> Product:
-    """Every gene's mean, dispersion and rank by normalised dispersion (scanpy, flavour seurat)."""
+    """Every gene's mean, dispersion and rank by normalised dispersion (scanpy, flavour seurat); none without counts."""
     from gr2st_core.expression.hvg import hvg_table as rank_genes
 
-    spot_ids = work.rows("raw/spots")["spot_id"].to_numpy(dtype=str)
+    spots = work.rows("raw/spots")
+    if not spots.has_counts.any():
+        return Product(arrow_schema(table_spec("expression/hvg_table")).empty_table(), {"n_genes": 0})
+    spot_ids = spots["spot_id"].to_numpy(dtype=str)
     table = rank_genes(counts(work.lake, work.key, spot_ids)).assign(**work.columns)
     return Product(
         table,

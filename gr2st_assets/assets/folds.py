@@ -15,6 +15,7 @@ from gr2st_assets.features import FOLD_TABLE_CONDITION
 from gr2st_assets.kinds import asset_arguments
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS, FOLDS, set_keys
+from gr2st_assets.resolution import blind_encoders, coarsest_um_per_px
 from gr2st_assets.resources import LakeResource
 from gr2st_assets.sections import read_rows
 from gr2st_assets.slots import section_slot
@@ -47,7 +48,7 @@ def fold_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterato
     synthetic = [name for name in register.names(store) if register.is_synthetic(store, name)]
 
     def plan() -> Plan:
-        marks = {**inputs, "synthetic": ",".join(synthetic)}
+        marks = {**inputs, "synthetic": ",".join(synthetic), "coarsest_um_per_px": f"{coarsest_um_per_px():.6g}"}
         return Plan(store.slot(NAME), marks, lambda: _product(_folds(store, present, synthetic)))
 
     recipe = Recipe(table_spec(NAME), _ARGUMENTS["code_version"], "", ("contract", *CHECKS))
@@ -66,11 +67,13 @@ def _folds(store: Lake, present: list[Any], synthetic: list[str]) -> "list[Fold]
 
 
 def _fact(store: Lake, key: Any) -> "SectionFact":
+    """What folds are made from; an image too coarse for any encoder that a method reads counts as none."""
     from gr2st_core.training.folds import SectionFact
 
     slide = read_rows(store, "raw/slides", key).to_pylist()[0]
     spots = read_rows(store, "raw/spots", key)
-    return SectionFact(key, slide["patient_id"], slide["image_path"] is not None, any(spots["has_counts"].to_pylist()))
+    has_image = slide["image_path"] is not None and not blind_encoders(slide["um_per_px"])
+    return SectionFact(key, slide["patient_id"], has_image, any(spots["has_counts"].to_pylist()))
 
 
 def _product(folds: "list[Fold]") -> Product:

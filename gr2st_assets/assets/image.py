@@ -36,13 +36,16 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
 
         from gr2st_core.images.encode import encode_section
         from gr2st_core.images.encoders import encoder_spec
-        from gr2st_core.images.patches import patch_facts
+        from gr2st_core.images.patches import is_too_coarse, patch_facts
 
         spec, slide_facts = encoder_spec(encoder), work.rows("raw/slides").iloc[0]
         spots = work.rows("raw/spots")
         path, um_per_px, options = work.entry.image_path, float(slide_facts.um_per_px), work.settings.images
         if path is None:
             features, spots, findings = np.zeros((0, spec.width), np.float32), spots.iloc[:0], []
+        elif is_too_coarse(spec.span_um, um_per_px):
+            features, spots = np.zeros((0, spec.width), np.float32), spots.iloc[:0]
+            findings = [domain.too_coarse(encoder, spec.span_um, um_per_px)]
         else:
             slide = work.slide(path)
             centres = spots[["pixel_x", "pixel_y"]].to_numpy()
@@ -74,7 +77,9 @@ def embeddings_asset(encoder: str) -> dg.AssetsDefinition:
             findings=findings,
         )
 
-    embeddings.__doc__ = f"Patch features of the encoder {encoder}, one row per spot; none without an image."
+    embeddings.__doc__ = (
+        f"Patch features of the encoder {encoder}, one row per spot; none without an image fine enough for it."
+    )
     return section_asset(
         f"image/embeddings_{encoder}",
         deps=("raw/slides", "raw/spots"),

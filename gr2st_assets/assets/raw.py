@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 THUMBNAIL_PX = 512
-CODE = ("gr2st_core.cohorts", "gr2st_core.containers", "gr2st_core.images.embedded", "gr2st_core.images.slides")
+CODE = ("gr2st_core.cohorts", "gr2st_core.containers", *(f"gr2st_core.images.{name}" for name in (
+    "slides", "embedded", "tiled_files", "tiled", "tiff_header", "tiff_tiles", "openslide_tiles", "thumbnails",
+    "pixels", "scale",
+)))  # fmt: skip
+"""What decides the rows: the readers, and how an image is opened and made small."""
 
 
 def _digests_without(role: str, *annotations: str) -> Callable[[SectionWork], Mapping[str, str]]:
@@ -147,7 +151,8 @@ def counts(work: SectionWork) -> Product:
     raw = work.raw()
     if raw.counts is None:
         columns = {"spot_id": pd.Series(dtype=str), "gene": pd.Series(dtype=str), "count": pd.Series(dtype="int32")}
-        return Product(pd.DataFrame({"cohort": pd.Series(dtype=str), "section_id": pd.Series(dtype=str), **columns}))
+        none = pd.DataFrame({"cohort": pd.Series(dtype=str), "section_id": pd.Series(dtype=str), **columns})
+        return Product(none, {"n_genes": 0, "n_molecules": 0}, schema_facts={"genes": "[]"})
     matrix = raw.counts.matrix.tocoo()
     _require_int32(matrix.data, str(work.key))
     genes = np.asarray(raw.counts.genes, dtype=object)

@@ -94,6 +94,12 @@ def resolution(magnification: float) -> CheckRow:
     return _remark("resolution", "patches are enlarged less than twice", int(magnification > 2), enlarged=magnification)
 
 
+def too_coarse(encoder: str, span_um: float, um_per_px: float) -> CheckRow:
+    """What ``resolution`` reports of a section whose patches would have too few pixels to show anything."""
+    why = f"{encoder} cannot use the image: {um_per_px:g} um per px for patches of {span_um:g} um; no features"
+    return _remark("resolution", "the image is fine enough for the encoder", [why], um_per_px=um_per_px)
+
+
 def embeddings_vary(features: "np.ndarray") -> CheckRow:
     """Features are finite and differ between spots."""
     import numpy as np

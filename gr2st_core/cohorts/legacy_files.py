@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gr2st_core.cohorts.count_table import SPOT_KEY, spots_in_columns
+from gr2st_core.cohorts.given_spots import is_given_header
 from gr2st_core.cohorts.legacy_spots import is_spot_header
 from gr2st_core.cohorts.records import COUNTS, IMAGE
 from gr2st_core.cohorts.regions import REGIONS
@@ -67,6 +68,8 @@ def kind_of(path: Path) -> str | None:
         return PACKED_IMAGE if path.suffix == ".gz" else IMAGE
     if not bare.endswith(_TABLES):
         return None
+    if is_given_header(first_lines(path)[0]):
+        return None  # coordinates for a slide without counts
     return _kind_by_content(path) or _kind_by_name(path)
 
 

@@ -12,6 +12,7 @@ from gr2st_core.cohorts.her2st import Her2stReader
 from gr2st_core.cohorts.hest import HestReader
 from gr2st_core.cohorts.legacy import LegacyReader
 from gr2st_core.cohorts.records import CohortReader
+from gr2st_core.cohorts.slides_only import SlidesReader
 from gr2st_core.cohorts.spaceranger import SpaceRangerReader
 from gr2st_core.cohorts.spatialdata_reader import SpatialDataReader
 from gr2st_core.cohorts.wu2021 import Wu2021Reader
@@ -25,7 +26,9 @@ READERS: tuple[CohortReader, ...] = (
     Wu2021Reader(),
     AnnDataReader(),
     LegacyReader(),
+    SlidesReader(),
 )
+"""In the order in which they are tried; the reader of bare images is the last, since other cohorts hold images too."""
 
 
 def find_reader(folder: Path) -> CohortReader:

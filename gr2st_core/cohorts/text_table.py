@@ -18,13 +18,15 @@ MAX_BYTES = 2**26
 Row = tuple[str, list[str]]  # label such as "line 7", fields
 
 
-def read_rows(path: Path, columns: Sequence[str], faults: Faults, *, max_bytes: int = MAX_BYTES) -> Iterator[Row]:
+def read_rows(
+    path: Path, columns: Sequence[str], faults: Faults, *, delimiter: str = "\t", max_bytes: int = MAX_BYTES
+) -> Iterator[Row]:
     """Yield a label (``line 7``) and the fields, in the order of ``columns``, of every sound row.
 
     The file's columns may come in any order, but they must be these and no others. What is wrong is added to
     ``faults``; the table is not read on after ``MAX_PER_TABLE`` of them.
     """
-    header, rows = read_table(path, faults, max_bytes=max_bytes)
+    header, rows = read_table(path, faults, delimiter=delimiter, max_bytes=max_bytes)
     if not header:
         return
     if sorted(header) != sorted(columns):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels
 
 INPUT_PX = 112
 _LEVELS = 4

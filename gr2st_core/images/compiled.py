@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels
 from gr2st_core.images.spec import Rgb
 
 

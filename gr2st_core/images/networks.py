@@ -16,7 +16,7 @@ from torch import nn
 
 from gr2st_core.errors import ModelError
 from gr2st_core.images.compiled import CompiledEncoder
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels
 from gr2st_core.images.spec import Encode, Rgb
 
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from gr2st_core.errors import ImageError
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels, SlideImage, resized
 from gr2st_core.types import FloatArray
 
 MIN_PATCH_PX = 16
@@ -51,8 +50,7 @@ def patch_side_px(span_um: float, um_per_px: float, *, section: str | None = Non
     ImageError
         Fewer than ``MIN_PATCH_PX``.
     """
-    side = round(span_um / um_per_px) if np.isfinite(um_per_px) and um_per_px > 0 else 0
-    if side < MIN_PATCH_PX:
+    if is_too_coarse(span_um, um_per_px):
         raise ImageError(
             "the image is too coarse for the encoder",
             section=section,
@@ -61,7 +59,12 @@ def patch_side_px(span_um: float, um_per_px: float, *, section: str | None = Non
             expected=f"above 0 and at most {span_um / MIN_PATCH_PX:.2f} for a patch of {span_um:g} um",
             hint="check um per px, or use an image of higher resolution",
         )
-    return side
+    return round(span_um / um_per_px)
+
+
+def is_too_coarse(span_um: float, um_per_px: float) -> bool:
+    """Whether a patch would have fewer than ``MIN_PATCH_PX`` image pixels a side."""
+    return not (np.isfinite(um_per_px) and um_per_px > 0) or round(span_um / um_per_px) < MIN_PATCH_PX
 
 
 def patch_facts(
@@ -105,7 +108,7 @@ def patch_facts(
 
 
 def cut_patches(
-    pixels: Pixels,
+    slide: SlideImage,
     pixel_xy: FloatArray,
     *,
     um_per_px: float,
@@ -118,8 +121,8 @@ def cut_patches(
 
     Parameters
     ----------
-    pixels
-        Whole image, uint8 ``(height, width, 3)``.
+    slide
+        Cut from one patch at a time.
     pixel_xy
         Spot centres on the image, x right, y down, shape ``(n_spots, 2)``.
     span_um
@@ -134,29 +137,14 @@ def cut_patches(
     Raises
     ------
     ImageError
-        The image is too coarse.
+        The image is too coarse, or damaged.
     """
     side = patch_side_px(span_um, um_per_px, section=section)
     corners = _corners(pixel_xy, side)
     for first in range(0, len(corners), batch_size):
         batch = corners[first : first + batch_size]
-        yield np.stack([_resized(_crop(pixels, x, y, side), input_px) for x, y in batch.tolist()])
+        yield np.stack([resized(slide.region(x, y, side, side), input_px) for x, y in batch.tolist()])
 
 
 def _corners(pixel_xy: FloatArray, side: int) -> NDArray[np.int64]:
     return np.rint(pixel_xy).astype(np.int64) - side // 2
-
-
-def _crop(pixels: Pixels, left: int, top: int, side: int) -> Pixels:
-    height, width = pixels.shape[:2]
-    if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
-        return pixels[top : top + side, left : left + side]
-    rows = np.clip(np.arange(top, top + side), 0, height - 1)
-    columns = np.clip(np.arange(left, left + side), 0, width - 1)
-    return pixels[np.ix_(rows, columns)]
-
-
-def _resized(crop: Pixels, input_px: int) -> Pixels:
-    if crop.shape[0] == input_px:
-        return crop
-    return np.asarray(Image.fromarray(crop).resize((input_px, input_px), Image.Resampling.BICUBIC))

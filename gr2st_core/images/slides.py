@@ -1,7 +1,8 @@
 """One slide image: opened with care, decoded once, looked at small.
 
-Belongs here: reading an image file, its size and identity, thumbnail, tissue mask, and whether spots lie on it.
-Does not belong here: patches (``patches``), stain (``stain``), or where the file came from (``cohorts``).
+Belongs here: the one door to all slides, images that are decoded whole, tissue mask, and whether spots lie on a slide.
+Does not belong here: slides read by region (``tiled``), patches (``patches``), stain (``stain``), or where the file
+came from (``cohorts``).
 
 Coordinates are those of the stored pixel grid: x right, y down, the EXIF orientation tag is ignored, because spot
 positions are given on that grid.
@@ -20,25 +21,27 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import IFDRational, TiffImageFile
 from scipy import ndimage
 
 from gr2st_core.containers.checksums import file_sha256
 from gr2st_core.errors import ImageError
+from gr2st_core.images.damage import CONVERT
 from gr2st_core.images.decoded import DecodedImages
 from gr2st_core.images.embedded import embedded_size, is_container, read_embedded
+from gr2st_core.images.pixels import Pixels, SlideImage, crop
+from gr2st_core.images.scale import declared_um_per_px
+from gr2st_core.images.tiled_files import TIFF_STARTS, open_tiled
 from gr2st_core.types import BoolArray, FloatArray, StrArray
-
-Pixels = NDArray[np.uint8]
-"""RGB image or images, the last axis is the colour in the order red, green, blue."""
 
 _READERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImageFile,
-    b"II*\0": TiffImageFile,
-    b"MM\0*": TiffImageFile,
-    b"II+\0": TiffImageFile,
+    **dict.fromkeys(TIFF_STARTS, TiffImageFile),
 }
+IMAGE_STARTS = tuple(_READERS)
+"""First bytes of every file that may be a slide."""
+
 _LAST_BYTES: dict[type[ImageFile.ImageFile], bytes] = {JpegImageFile: b"\xff\xd9", PngImageFile: b"IEND"}
 _TAIL = 65_536
 _MODES = {"L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"}
@@ -75,6 +78,16 @@ class Slide:
         """Width and height in pixels."""
         return self._open().size
 
+    @cached_property
+    def um_per_px(self) -> float | None:
+        """Resolution that a TIFF declares; None for other formats, which speak of prints."""
+        image = self._open()
+        if not isinstance(image, TiffImageFile):
+            return None
+        tags = image.tag_v2
+        resolution = (_number(tags.get(282)), _number(tags.get(283)))
+        return declared_um_per_px(str(tags.get(270, "")), resolution, int(tags.get(296, 2)))
+
     def pixels(self) -> Pixels:
         """Whole image, read-only uint8 ``(height, width, 3)``; decoded once and kept.
 
@@ -92,6 +105,16 @@ class Slide:
         pixels = self._decode() if self._kept is None else self._kept.pixels(self.sha256, self._decode)
         pixels.setflags(write=False)
         return pixels
+
+    def region(self, left: int, top: int, width: int, height: int) -> Pixels:
+        """Rectangle of the image, uint8 ``(height, width, 3)``; beyond the border the nearest edge pixel is repeated.
+
+        Raises
+        ------
+        ImageError
+            Truncated or damaged.
+        """
+        return crop(self.pixels(), left, top, width, height)
 
     def thumbnail(self, max_px: int) -> Pixels:
         """Antialiased copy whose longer side is ``max_px`` at most, uint8 ``(height, width, 3)``.
@@ -141,23 +164,27 @@ class EmbeddedSlide(Slide):
         """Width and height in pixels."""
         return self._size_px
 
+    @property
+    def um_per_px(self) -> None:
+        """None: such files speak of their spots, not of their images."""
+
     def _decode(self) -> Pixels:
         return read_embedded(self.path, max_megapixels=self._max_megapixels, section=self.section)
 
 
 def open_slide(
     path: Path, *, max_megapixels: int, section: str | None = None, kept: DecodedImages | None = None
-) -> Slide:
-    """Open a JPEG, PNG or TIFF image, or the image in an AnnData file or a SpatialData store.
+) -> SlideImage:
+    """Open a JPEG, PNG or TIFF image, a scanner's slide, or the image in an AnnData file or a SpatialData store.
 
     Its size is judged from the header, before anything is decoded.
 
-    A missing end marker is noticed here, other damage when the pixels or a thumbnail are asked for.
+    A missing end is noticed here, other damage when pixels are asked for. Tiled files are read by region.
 
     Parameters
     ----------
     max_megapixels
-        Larger images are refused.
+        Larger images are refused if they have to be decoded whole.
     section
         For error messages.
     kept
@@ -173,6 +200,9 @@ def open_slide(
         if is_container(path):
             return EmbeddedSlide(path, max_megapixels, section, kept)
         with path.open("rb") as file:
+            tiled = open_tiled(path, file.read(8), section)
+            if tiled is not None:
+                return tiled
             image = _read_header(file, path, section)
             _require_size(image, path.stat().st_size, cap, path, section)
             file.seek(0)
@@ -194,12 +224,17 @@ def open_slide(
 def _read_header(file: IO[bytes], path: Path, section: str | None) -> ImageFile.ImageFile:
     # The readers are called directly: Image.open would apply Pillow's own, process-wide pixel cap, which is below the
     # size of ordinary slides, and try formats nobody stores slides in.
+    file.seek(0)
     magic = file.read(8)
     file.seek(0)
     reader = next((reader for start, reader in _READERS.items() if magic.startswith(start)), None)
     if reader is None:
         raise ImageError(
-            "not an image of a known format", file=path, section=section, found=magic, expected="JPEG, PNG or TIFF"
+            "not an image of a known format",
+            file=path,
+            section=section,
+            found=magic,
+            expected="JPEG, PNG, TIFF, svs, ndpi or mrxs",
         )
     try:
         image = reader(file)
@@ -222,13 +257,18 @@ def _require_size(image: Image.Image, n_bytes: int, cap: int, path: Path, sectio
     # Four bytes a pixel is what an uncompressed image of the largest size needs: a longer file hides something.
     if width * height > cap or n_bytes > 4 * cap:
         raise ImageError(
-            "the image is too large",
+            "the image is too large to be decoded whole",
             file=path,
             section=section,
             found=f"{width}x{height} px, {n_bytes} bytes",
             expected=f"at most {cap} px and {4 * cap} bytes",
-            hint="raise limits.max_megapixels, or store the image at a lower resolution",
+            hint=f"raise limits.max_megapixels, or {CONVERT}",
         )
+
+
+def _number(value: object) -> float | None:
+    """Value of a TIFF tag, None where it is no number (a denominator of 0 makes it NaN)."""
+    return float(value) if isinstance(value, int | float | IFDRational) else None
 
 
 def _on_white(image: Image.Image) -> Image.Image:

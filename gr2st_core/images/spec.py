@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import SettingsError
-from gr2st_core.images.slides import Pixels
+from gr2st_core.images.pixels import Pixels
 
 Encode = Callable[[Pixels], NDArray[np.float32]]
 """From RGB patches, uint8 ``(n, input_px, input_px, 3)``, to features, float32 ``(n, width)``."""

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import ImageError
-from gr2st_core.images.slides import Pixels, Slide, tissue_mask
+from gr2st_core.images.pixels import Pixels, SlideImage
+from gr2st_core.images.slides import tissue_mask
 from gr2st_core.types import BoolArray
 
 Stain = Literal["none", "reinhard"]
@@ -93,7 +94,7 @@ def fit_stain(pixels: Pixels, tissue: BoolArray, *, section: str | None = None) 
     return StainMap(gain, np.array(REFERENCE_MEAN) - gain * lab.mean(axis=0))
 
 
-def stain_map(kind: Stain, slide: Slide) -> Callable[[Pixels], Pixels]:
+def stain_map(kind: Stain, slide: SlideImage) -> Callable[[Pixels], Pixels]:
     """Recolouring for all patches of a slide; ``none`` changes nothing.
 
     Raises

@@ -3,6 +3,17 @@ import pytest
 
 from gr2st_core.errors import ImageError
 from gr2st_core.images.patches import cut_patches, patch_facts, patch_side_px
+from gr2st_core.images.pixels import crop
+
+
+class Held:
+    """A slide that is an array."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def region(self, left, top, width, height):
+        return crop(self.pixels, left, top, width, height)
 
 
 def drawn(um_per_px, size_um=600.0):
@@ -15,7 +26,7 @@ def drawn(um_per_px, size_um=600.0):
 
 def cut(pixels, xy, **options):
     defaults = {"um_per_px": 1.0, "span_um": 32.0, "input_px": 32, "batch_size": 64}
-    return np.concatenate(list(cut_patches(pixels, np.asarray(xy, dtype=float), **(defaults | options))))
+    return np.concatenate(list(cut_patches(Held(pixels), np.asarray(xy, dtype=float), **(defaults | options))))
 
 
 def test_a_patch_of_154_um_shows_the_same_tissue_whatever_the_resolution_of_the_image():
@@ -64,7 +75,7 @@ def test_beyond_the_border_the_edge_is_repeated_and_such_patches_are_counted():
 def test_patches_come_in_order_whatever_the_batch_size():
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     xy = np.random.default_rng(1).uniform(0, 199, (11, 2))
-    batches = list(cut_patches(pixels, xy, um_per_px=0.8, span_um=32.0, input_px=24, batch_size=4))
+    batches = list(cut_patches(Held(pixels), xy, um_per_px=0.8, span_um=32.0, input_px=24, batch_size=4))
     assert [len(batch) for batch in batches] == [4, 4, 3]
     assert np.array_equal(np.concatenate(batches), cut(pixels, xy, um_per_px=0.8, input_px=24, batch_size=64))
 

@@ -1,0 +1,113 @@
+"""Reader of slides without counts: a folder of images, one section each.
+
+Belongs here: where a slide's spots and scale come from. Does not belong here: finding the files
+(``slides_listing``), the grid (``spot_grid``), decoding (``images``).
+
+::
+
+    <section>.jpg | png | tif | tiff | ome.tiff | svs | ndpi | mrxs
+    <section>.spots.csv  spot_id,pixel_x,pixel_y        (optional: given coordinates)
+    spots/<section>.tsv  the same, separated by tabs    (optional)
+    patients.tsv         section_id patient_id          (optional: without it a section is its own patient)
+    cohort.yml           pitch_um, um_per_px            (optional)
+
+Um per px is what the image file declares, else ``um_per_px`` of the cohort file, else follows from given
+coordinates and its ``pitch_um``. Without given coordinates spots are laid ``pitch_um`` apart over the tissue.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from gr2st_core.cohorts.cohort_file import COHORT_FILE, CohortFile, read_cohort_file
+from gr2st_core.cohorts.faults import Faults
+from gr2st_core.cohorts.given_spots import CSV, given_pitch_px, read_given_spots
+from gr2st_core.cohorts.records import IMAGE, RawSection, SectionEntry
+from gr2st_core.cohorts.scale import FACTS
+from gr2st_core.cohorts.slides_listing import SPOTS, holds_images, list_slides
+from gr2st_core.cohorts.spot_grid import lay_grid
+from gr2st_core.errors import DataError
+from gr2st_core.images.pixels import SlideImage
+from gr2st_core.images.slides import open_slide
+from gr2st_core.settings import DEFAULT_LIMITS, Limits
+
+PITCH_UM = 100.0
+"""Distance of the spots that are laid, if nobody says another: that of Visium."""
+
+
+class SlidesReader:
+    """Reads folders of images without counts; any other reader goes first, since all cohorts hold images."""
+
+    layout: ClassVar[str] = "slides"
+    expects: ClassVar[str] = f"images by themselves, with <section>{CSV} and {COHORT_FILE} where needed"
+
+    def recognises(self, folder: Path) -> bool:
+        """Tell whether the folder itself holds an image."""
+        return holds_images(folder)
+
+    def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
+        """List the slides of cohort ``name``, sorted by key, and every fault that a listing can see.
+
+        Raises
+        ------
+        SchemaError
+            If ``name`` cannot name a cohort.
+        """
+        return list_slides(name, folder)
+
+    def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
+        """Take or lay the spots of one slide; a grid needs its tissue, so an image without a pyramid is decoded.
+
+        Raises
+        ------
+        DataError
+            A ``CohortError`` that lists all faults where there are several.
+        """
+        faults = Faults(section=str(entry.key))
+        facts = read_cohort_file(entry.files[FACTS].parent, faults) if FACTS in entry.files else CohortFile()
+        path = entry.files.get(SPOTS)
+        given = None if path is None else read_given_spots(path, faults, max_spots=limits.max_spots)
+        pitch_px = float("nan") if given is None else given_pitch_px(given)
+        try:
+            slide = open_slide(entry.files[IMAGE], max_megapixels=limits.max_megapixels, section=str(entry.key))
+        except DataError as error:
+            faults.found.append(error)
+            faults.raise_any("a slide cannot be read")
+            raise
+        um_per_px = _um_per_px(slide, facts, pitch_px, faults)
+        faults.raise_any("a slide cannot be read")
+        if not pitch_px > 0:
+            pitch_px = (facts.pitch_um or PITCH_UM) / um_per_px
+        spots = lay_grid(slide, pitch_px, faults, max_spots=limits.max_spots) if given is None else given
+        faults.raise_any("a slide cannot be read")
+        return RawSection(
+            key=entry.key,
+            patient_id=entry.patient_id,
+            spot_ids=spots.spot_ids,
+            array_xy=spots.array_xy,
+            pixel_xy=spots.pixel_xy,
+            counts=None,
+            pitch_um=pitch_px * um_per_px,
+            pitch_px=pitch_px,
+            um_per_px=um_per_px,
+            image_path=entry.image_path,
+            n_spots_without_counts=0,
+        )
+
+
+def _um_per_px(slide: SlideImage, facts: CohortFile, pitch_px: float, faults: Faults) -> float:
+    """Scale of a slide; NaN, and a fault that says how to give it, if nobody states it."""
+    stated = slide.um_per_px or facts.um_per_px
+    if stated is None and facts.pitch_um is not None and pitch_px > 0:
+        stated = facts.pitch_um / pitch_px
+    if stated is None:
+        faults.add(
+            "nothing says how many micrometres a pixel is",
+            file=slide.path,
+            field="um_per_px",
+            expected=f"a resolution in the image file (scanner's, OME or TIFF), or um_per_px in {COHORT_FILE}",
+            hint=f"write `um_per_px: <micrometres of a pixel>` into {COHORT_FILE}",
+        )
+        return float("nan")
+    return stated
