@@ -16,7 +16,7 @@ from gr2st_assets.documents import decode, encode
 from gr2st_assets.records import Slot
 from gr2st_core.errors import DataError
 
-EventKind = Literal["promoted", "held", "refused", "rolled_back"]
+EventKind = Literal["promoted", "held", "refused", "rolled_back", "withdrawn"]
 _SERVING = ("promoted", "rolled_back")
 _IDENTITY = (
     "cohort", "panel", "target", "seed", "method", "profile", "model_id", "fit", "patients", "n_genes", "genes_sha256"

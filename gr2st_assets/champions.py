@@ -64,8 +64,14 @@ def history(lake: Lake) -> list[Event]:
 
 
 def champions(events: Sequence[Event]) -> dict[str, Event]:
-    """Event by which each cohort's champion serves, by cohort."""
-    return {event.contender.cohort: event for event in events if event.serves}
+    """Event by which each cohort's champion serves, by cohort; a cohort whose champion was withdrawn has none."""
+    serving: dict[str, Event] = {}
+    for event in events:
+        if event.serves:
+            serving[event.contender.cohort] = event
+        elif event.kind == "withdrawn":
+            serving.pop(event.contender.cohort, None)
+    return serving
 
 
 def champion_before(events: Sequence[Event], number: int, cohort: str) -> int:

@@ -133,8 +133,8 @@ def remove_cohort(name: str, section: str | None, patient: str | None, dry_run: 
     removal = plan_removal(lake, name, section, patient)
     for model in removal.models:
         say(f"trained on it: {model}")
-    for champion in removal.served:
-        say(f"served, and trained on it: {champion}")
+    for event in removal.served:
+        say(f"champion trained on it: {event.contender.name} of promotion {event.number}")
     found = f"{len(removal.sections)} sections, {len(removal.slots)} places in the lake, {len(removal.models)} models"
     if dry_run:
         say(f"{name}: {found}; nothing removed")

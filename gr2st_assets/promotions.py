@@ -158,12 +158,24 @@ def roll_back(lake: Lake, number: int) -> Event:
     event = seen[number - 1]
     if not event.serves:
         raise PromotionError("this event served nothing", found=f"{number}: {event.kind}", hint="gr2st champion")
-    champion = champions(seen)[event.contender.cohort]
+    champion = champions(seen).get(event.contender.cohort)
     _require_another(event.contender, champion)
     crash_point("champion.decided")
     origin = event.restores or number
-    back = Event(0, "rolled_back", event.contender, champion.number, None, by_person=True, restores=origin)
+    against = champion.number if champion else 0
+    back = Event(0, "rolled_back", event.contender, against, None, by_person=True, restores=origin)
     return _append(lake, back, seen)
+
+
+def withdraw(lake: Lake, champion: Event) -> Event:
+    """Serve nothing for a cohort any more, because what its champion is made of goes; the log keeps that it served.
+
+    Raises
+    ------
+    PromotionConflictError
+        Another process promoted meanwhile.
+    """
+    return append(lake, Event(0, "withdrawn", champion.contender, champion.number, None, by_person=True), history(lake))
 
 
 def _require_another(contender: Contender, champion: Event | None) -> None:

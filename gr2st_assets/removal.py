@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import dagster as dg
 
 from gr2st_assets import champions, manifest, register
+from gr2st_assets.champion_records import Event
 from gr2st_assets.ingest import register_sections
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import sweep_finished
 from gr2st_assets.project import home
+from gr2st_assets.promotions import withdraw
 from gr2st_assets.readers import publish_shown
 from gr2st_assets.records import Slot
 from gr2st_assets.sections import read_folds
@@ -35,14 +37,14 @@ class Removal:
     models
         Models that were trained on any of them, as ``method fold``.
     served
-        Champions among these, as ``name (promotion number)``.
+        Promotions by which any of these serves.
     """
 
     cohort: str
     sections: tuple[SectionKey, ...]
     slots: tuple[Slot, ...]
     models: tuple[str, ...]
-    served: tuple[str, ...]
+    served: tuple[Event, ...]
 
 
 def plan_removal(lake: Lake, cohort: str, section: str | None = None, patient: str | None = None) -> Removal:
@@ -66,16 +68,14 @@ def plan_removal(lake: Lake, cohort: str, section: str | None = None, patient: s
         if slot.table.startswith("models/") and roles.get(fold := _fold(slot), set()) & {"train", "counts_only"}
     )
     serving = champions.champions(champions.history(lake)).values()
-    served = tuple(
-        f"{event.contender.name} (promotion {event.number})"
-        for event in serving
-        if {Slot.parse(slot) for slot in event.contender.fit} & set(slots)
-    )
+    served = tuple(event for event in serving if {Slot.parse(slot) for slot in event.contender.fit} & set(slots))
     return Removal(cohort, tuple(sorted(chosen)), slots, models, served)
 
 
 def remove(lake: Lake, instance: dg.DagsterInstance, removal: Removal) -> None:
-    """Remove it: readers are shown a catalogue without it, then files go, then the register forgets it."""
+    """Remove it: champions step down, readers are shown a catalogue without it, files go, the register forgets it."""
+    for event in removal.served:
+        withdraw(lake, event)
     if manifest.current(lake) is not None:
         publish_shown(lake, manifest.withdraw(lake, removal.slots))
     for slot in removal.slots:

@@ -385,7 +385,7 @@ _SPECS = (
         ("event",),
         (
             c.count("event", "place in the log of promotions", minimum=1),
-            c.text("kind", "what became of the model", "promoted", "held", "refused", "rolled_back"),
+            c.text("kind", "what became of the model", "promoted", "held", "refused", "rolled_back", "withdrawn"),
             Column("is_serving", "bool", "whether the model is its cohort's champion now, by this event"),
             c.count(
                 "against", "event whose champion it was compared with; NULL for the first", minimum=1, nullable=True

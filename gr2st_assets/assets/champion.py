@@ -108,8 +108,15 @@ def _row(event: Event, is_serving: bool) -> dict[str, Any]:
         "is_first": event.against == 0,
         "has_few_patients": decision.has_few_patients if decision else len(contender.patients) < MIN_PATIENTS,
         "is_by_person": event.by_person,
-        "reasons": "\n".join(decision.reasons) if decision else f"a person went back to promotion {event.restores}",
+        "reasons": "\n".join(decision.reasons) if decision else _said(event),
     }
+
+
+def _said(event: Event) -> str:
+    """What a person did, in words."""
+    if event.kind == "withdrawn":
+        return "sections that it was trained on were removed"
+    return f"a person went back to promotion {event.restores}"
 
 
 def _patients(events: Sequence[Event]) -> "pd.DataFrame | None":
