@@ -72,9 +72,7 @@ class _Fetch:
         What is wrong.
     """
 
-    def __init__(
-        self, folder: Path, say: Callable[[str], None], limits: Limits, pauses_s: Sequence[float]
-    ) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None], limits: Limits, pauses_s: Sequence[float]) -> None:
         self._folder, self._workplace = folder, folder / WORKPLACE
         self._say, self._limits, self._pauses_s = say, limits, pauses_s
         recorded = (folder / CHECKSUMS).is_file()
@@ -124,7 +122,7 @@ class _Fetch:
     def _archive(self, source: Archive) -> None:
         known = self._archives()
         record = known.get(source.url)
-        if record and all([self._is_here(path, UNKNOWN) for path in record["files"]]):
+        if record and all(self._is_here(path, UNKNOWN) for path in record["files"]):
             return
         number = hashlib.sha256(source.url.encode()).hexdigest()[:8]
         came = self._workplace / f"{number}-{source.url.rsplit('/', 1)[-1]}"

@@ -41,7 +41,9 @@ def files_of(source: KnownFiles | GithubTree | MendeleyFiles, get: Callable[[str
         The listing has another form, or lacks what the catalogue expects.
     """
     if isinstance(source, KnownFiles):
-        paths = sorted((str(relative_path(path, file=source.base)), checksum) for path, checksum in source.files.items())
+        paths = sorted(
+            (str(relative_path(path, file=source.base)), checksum) for path, checksum in source.files.items()
+        )
         return [Wanted(_address(source.base, path), path, checksum) for path, checksum in paths]
     content = _content(get(source.url), source.url)
     try:

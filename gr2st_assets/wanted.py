@@ -23,7 +23,11 @@ def relative_path(name: str, *, file: object) -> PurePosixPath:
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
         raise SchemaError(
-            "a name leads out of its folder", file=file, field="name", found=repr(name)[:200], expected="a path below it"
+            "a name leads out of its folder",
+            file=file,
+            field="name",
+            found=repr(name)[:200],
+            expected="a path below it",
         )
     return path
 

@@ -42,7 +42,9 @@ def left(target: Path) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir())
 
 
-@pytest.mark.parametrize("checksum", [CHECKSUM, "unknown", f"md5:{hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()}"])
+@pytest.mark.parametrize(
+    "checksum", [CHECKSUM, "unknown", f"md5:{hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()}"]
+)
 def test_a_file_comes_whole_and_leaves_nothing_beside_it(get: Get, target: Path, checksum: str) -> None:
     assert get(checksum) == []
     assert target.read_bytes() == CONTENT
@@ -172,9 +174,7 @@ def test_only_https_and_this_machine_are_asked(url: str, is_allowed: bool) -> No
 
 
 @pytest.mark.parametrize("location", ["http://192.0.2.1/file.bin", "ftp://192.0.2.1/file.bin"])
-def test_a_redirect_elsewhere_is_refused_unless_it_is_https(
-    site: Any, get: Get, target: Path, location: str
-) -> None:
+def test_a_redirect_elsewhere_is_refused_unless_it_is_https(site: Any, get: Get, target: Path, location: str) -> None:
     site.redirects["/moved"] = location
     with pytest.raises(SchemaError) as caught:
         get(path="/moved")
