@@ -1,10 +1,9 @@
 """One file over the network: resumed, checked, and never half there.
 
-Belongs here: the ``.part`` file and how it goes on, tries, lengths, checksums, room on the disk. Does not belong here:
-which addresses are allowed (``addresses``), which files are wanted (``fetch``).
+Belongs here: the ``.part`` file and how it goes on, tries, lengths, room on the disk. Does not belong here: which
+addresses are allowed (``addresses``), digests (``checksums``), which files are wanted (``fetch``).
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gr2st_assets.addresses import InterruptedTransferError, answer_to, read_block
+from gr2st_assets.checksums import require_checksum
 from gr2st_core.cohorts.published import UNKNOWN
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
 
@@ -73,42 +73,6 @@ def download(
         part.unlink()
         raise
     part.replace(path)
-
-
-def digest_of(path: Path, kind: str) -> str:
-    """Digest of a file in hex: ``sha256``, ``md5``, or ``git``, the id that git gives a blob of this content."""
-    if kind == "git":
-        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    else:
-        digest = hashlib.new(kind, usedforsecurity=False)
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def require_checksum(path: Path, checksum: str, *, name: str | None = None) -> None:
-    """Refuse a file that is not what ``checksum`` says; nothing is unknown's.
-
-    Parameters
-    ----------
-    name
-        Of the file in the message, where ``path`` is not what a person knows it by.
-
-    Raises
-    ------
-    SchemaError
-    """
-    kind, _, expected = checksum.partition(":")
-    if checksum != UNKNOWN and (found := digest_of(path, kind)) != expected:
-        raise SchemaError(
-            "a file is not what its checksum says",
-            file=name or path,
-            field=kind,
-            found=found,
-            expected=expected,
-            hint="fetch it again; if that does not help, the publisher's file has changed",
-        )
 
 
 def require_room(folder: Path, needed: int) -> None:

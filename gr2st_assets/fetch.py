@@ -19,7 +19,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from upath import UPath
 
-from gr2st_assets.downloads import PAUSES_S, digest_of, download, require_checksum
+from gr2st_assets.checksums import digest_of, require_checksum
+from gr2st_assets.downloads import PAUSES_S, download
 from gr2st_assets.inbox import CHECKSUMS, listed_checksums
 from gr2st_assets.listings import Wanted, files_of
 from gr2st_assets.unpacking import unpack

@@ -11,7 +11,8 @@ import pytest
 
 from gr2st_assets import downloads
 from gr2st_assets.addresses import require_allowed
-from gr2st_assets.downloads import digest_of, download
+from gr2st_assets.checksums import digest_of
+from gr2st_assets.downloads import download
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
 
 CONTENT = bytes(range(256)) * 64

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from gr2st_assets.downloads import digest_of
+from gr2st_assets.checksums import digest_of
 from gr2st_assets.fetch import fetch
 from gr2st_assets.inbox import wrong_checksums
 from gr2st_assets.journeys import fetch_cohort
