@@ -17,7 +17,7 @@ from gr2st_assets.checksums import require_checksum
 from gr2st_core.cohorts.published import UNKNOWN
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
 
-PAUSES_S = (1.0, 5.0, 20.0, 60.0)
+PAUSES_S = (1.0, 5.0, 20.0)
 """Before each further try."""
 
 _BLOCK = 1 << 20
@@ -25,6 +25,10 @@ _TELL_EVERY = 1 << 26
 _MAX_BYTES = 1 << 36
 _SPARE = 1 << 28  # what a download leaves free on the disk
 _PARTIAL, _BEYOND = 206, 416
+
+
+class GivenUpError(MissingArtifactError):
+    """Every try to fetch a file was interrupted."""
 
 
 def download(
@@ -46,8 +50,10 @@ def download(
     ------
     SchemaError
         The file is not what its checksum says, is too large, or its address is not allowed; nothing is kept.
+    GivenUpError
+        Every try was interrupted; what came is kept.
     MissingArtifactError
-        The server refuses, or every try was interrupted; what came is kept.
+        The server refuses.
     DataError
         The disk has not enough room.
     """
@@ -58,7 +64,7 @@ def download(
             break
         except InterruptedTransferError as error:
             if pause is None:
-                raise MissingArtifactError(
+                raise GivenUpError(
                     "a file could not be fetched",
                     file=url,
                     found=f"{error}, {number} times",
@@ -68,7 +74,7 @@ def download(
             time.sleep(pause)
     _tag_of(part).unlink(missing_ok=True)
     try:
-        require_checksum(part, checksum, name=path.name)
+        require_checksum(part, checksum, name=url)
     except DataError:
         part.unlink()
         raise

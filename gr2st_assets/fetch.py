@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from upath import UPath
 
 from gr2st_assets.checksums import digest_of, require_checksum
-from gr2st_assets.downloads import PAUSES_S, download
+from gr2st_assets.downloads import PAUSES_S, GivenUpError, download
 from gr2st_assets.inbox import CHECKSUMS, listed_checksums
 from gr2st_assets.listings import Wanted, files_of
 from gr2st_assets.unpacking import unpack
@@ -30,6 +30,7 @@ from gr2st_core.settings import DEFAULT_LIMITS, Limits
 
 WORKPLACE = ".fetch"
 _ARCHIVES = "archives.json"
+_MOST_GIVEN_UP = 2  # files in a row, after which a server counts as out of reach
 
 
 def fetch(
@@ -107,18 +108,25 @@ class _Fetch:
         download(url, path, checksum, self._say, pauses_s=self._pauses_s)
 
     def _files(self, files: Sequence[Wanted]) -> None:
+        given_up = 0
         for number, file in enumerate(files, start=1):
             try:
                 if self._is_here(file.path, file.checksum):
                     continue
                 self._say(f"{number}/{len(files)} {file.path}")
-                came = self._workplace / file.path.replace("/", "%")
+                came = self._workplace / "files" / file.path
+                came.parent.mkdir(parents=True, exist_ok=True)
                 recorded = self.sums.get(file.path)
                 is_recorded_only = file.checksum == UNKNOWN and recorded
                 self._download(file.url, came, f"sha256:{recorded}" if is_recorded_only else file.checksum)
                 self._install({file.path: came})
+                given_up = 0
             except (DataError, OSError) as error:
                 self._note(error, file.path)
+                given_up = given_up + 1 if isinstance(error, GivenUpError) else 0
+                if given_up == _MOST_GIVEN_UP and number < len(files):
+                    self._say(f"the server is out of reach: {len(files) - number} more files are not tried")
+                    return
 
     def _archive(self, source: Archive) -> None:
         known = self._archives()

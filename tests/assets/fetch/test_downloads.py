@@ -104,11 +104,11 @@ def test_a_part_that_was_complete_or_too_long_ends_well(get: Get, target: Path, 
     assert target.read_bytes() == CONTENT
 
 
-def test_a_wrong_checksum_names_both_and_leaves_nothing(get: Get, target: Path) -> None:
+def test_a_wrong_checksum_names_both_and_leaves_nothing(site: Any, get: Get, target: Path) -> None:
     with pytest.raises(SchemaError) as caught:
         get("sha256:" + "0" * 64)
     context = caught.value.context
-    assert (context["file"], context["field"]) == ("file.bin", "sha256")
+    assert (context["file"], context["field"]) == (f"{site.address}/file.bin", "sha256")
     assert (context["found"], context["expected"]) == (CHECKSUM.removeprefix("sha256:"), "0" * 64)
     assert left(target) == []
 

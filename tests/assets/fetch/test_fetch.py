@@ -128,6 +128,20 @@ def test_a_wrong_file_costs_only_itself(site: Any, run: Run, folder: Path, known
     assert wrong_checksums(folder) == []
 
 
+def test_a_server_out_of_reach_is_given_up_after_two_files(site: Any, folder: Path) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        site.put(f"/{name}", b"x")
+    site.statuses.update({"/a": [503], "/c": [503], "/d": [503]})
+    source = {"kind": "files", "base": f"{site.address}/", "files": dict.fromkeys(names, sha(b"x"))}
+    said: list[str] = []
+    cohort = PublishedCohort.model_validate({**FACTS, "sources": [source]})
+    faults = fetch(cohort, folder, said.append, pauses_s=())
+    assert [str(fault.context["file"])[-2:] for fault in faults] == ["/a", "/c", "/d"]
+    assert placed(folder) == ["b"]
+    assert said[-1] == "the server is out of reach: 1 more files are not tried"
+
+
 @pytest.mark.parametrize("path", ["data/ST-cnts/B4.tsv.gz", "data/ST-spotfiles/B4_selection.tsv"])
 def test_a_file_that_changed_here_is_told_and_not_replaced(
     run: Run, folder: Path, known_files: list[dict[str, Any]], path: str
