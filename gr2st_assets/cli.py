@@ -70,6 +70,18 @@ def cohort_remove(
     raise typer.Exit(remove_cohort(name, section, patient, dry_run, say))
 
 
+@cohort_app.command("fetch")
+def cohort_fetch(
+    name: Annotated[str, typer.Argument(help="her2st, cscc, he2020, wu2021, or a name of --files")],
+    into: Annotated[Path | None, typer.Option(help="folder; by default cohorts/NAME in the home folder")] = None,
+    files: Annotated[Path | None, typer.Option("--files", help="another catalogue of published cohorts, YAML")] = None,
+) -> None:
+    """Download a published cohort; what is there is left alone, what was interrupted goes on."""
+    from gr2st_assets.journeys import fetch_cohort
+
+    raise typer.Exit(fetch_cohort(name, into, files, say))
+
+
 @app.command()
 def materialize(
     cohort: Annotated[list[str], typer.Option(help="registered cohort; may be repeated; all by default")] = [],  # noqa: B006 - typer's way

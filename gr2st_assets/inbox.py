@@ -76,11 +76,11 @@ def _missing(folder: UPath) -> str:
         return ""
     if not (folder / CHECKSUMS).exists():
         return f"{MARKER} or {CHECKSUMS}"
-    absent = [name for name, _ in _checksums(folder) if not (folder / name).exists()]
+    absent = [name for name, _ in listed_checksums(folder) if not (folder / name).exists()]
     return f"{absent[0]} and {len(absent) - 1} other files of {CHECKSUMS}" if absent else ""
 
 
-def _checksums(folder: UPath) -> Iterator[tuple[str, str]]:
+def listed_checksums(folder: UPath) -> Iterator[tuple[str, str]]:
     """Names and SHA-256 in a file as ``sha256sum`` writes it."""
     for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition(" ")
@@ -126,7 +126,7 @@ def wrong_checksums(folder: Path) -> list[DataError]:
     faults: list[DataError] = []
     if not (folder / CHECKSUMS).is_file():
         return faults
-    for name, expected in _checksums(UPath(folder)):
+    for name, expected in listed_checksums(UPath(folder)):
         try:
             found = file_sha256(require_inside(folder / name, folder))
         except DataError as error:

@@ -4,6 +4,7 @@ Belongs here: putting register, runs and readers in order for a person. Does not
 the work itself.
 """
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -142,6 +143,26 @@ def remove_cohort(name: str, section: str | None, patient: str | None, dry_run: 
     remove(lake, open_instance(), removal)
     say(f"{name}: {found}; removed. The cohort's folder is as it was; gr2st cohort add reads it again.")
     return _tell(summarize(lake), lake, say)
+
+
+def fetch_cohort(name: str, into: Path | None, catalogue: Path | None, say: Say) -> int:
+    """Download a published cohort and say how to add it; 1 if a file did not come."""
+    from gr2st_assets.fetch import fetch
+    from gr2st_core.cohorts.published import published_cohorts
+
+    known = published_cohorts(catalogue)
+    if name not in known:
+        raise MissingArtifactError("no such published cohort is known", found=name, expected=sorted(known))
+    cohort, folder = known[name], (into or home() / "cohorts" / name).resolve()
+    say(f"{name}: {cohort.title}\ncite: {cohort.cite}\nlicence: {cohort.licence}")
+    if not cohort.verified:
+        say(f"not verified when this catalogue was written: {cohort.unverified}")
+    faults = fetch(cohort, folder, say)
+    for fault in faults:
+        say(f"fault: {fault}")
+    say(f"{folder}: {len(faults)} faults; checksums of what came: {folder / 'SHA256SUMS'}")
+    say(f"next: gr2st cohort add {name} {shlex.quote(str(folder))}")
+    return int(bool(faults))
 
 
 def materialize_cohorts(

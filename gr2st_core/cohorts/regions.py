@@ -78,7 +78,7 @@ def read_regions(
         )
     if path.suffix == ".geojson":
         return read_shapes(path, pixel_xy, faults)
-    header, rows = read_table(path, faults)
+    header, rows = read_table(path, faults, row_names=True)
     if not header:
         return np.full(len(spot_ids), "", dtype=np.str_)
     columns = _columns(header)

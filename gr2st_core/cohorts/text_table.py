@@ -45,7 +45,13 @@ def read_rows(
 
 
 def read_table(
-    path: Path, faults: Faults, *, delimiter: str = "\t", quote: str | None = None, max_bytes: int = MAX_BYTES
+    path: Path,
+    faults: Faults,
+    *,
+    delimiter: str = "\t",
+    quote: str | None = None,
+    row_names: bool = False,
+    max_bytes: int = MAX_BYTES,
 ) -> tuple[list[str], Iterator[Row]]:
     """Read the header of a table, and give its sound rows as an iterator.
 
@@ -53,6 +59,8 @@ def read_table(
     ----------
     quote
         Sign that may stand around a field and is no part of it; such fields must not hold the delimiter.
+    row_names
+        Whether the header may lack the name of the first column, as R writes tables whose rows have names.
 
     Returns
     -------
@@ -64,6 +72,8 @@ def read_table(
     if quote:
         lines = [line.replace(quote, "") for line in lines]
     header = lines[0].split(delimiter)
+    if row_names and len(lines[1].split(delimiter)) == len(header) + 1:
+        header = ["", *header]
     return header, _rows(lines[1:], len(header), delimiter, path, faults)
 
 

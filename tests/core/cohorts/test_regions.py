@@ -60,9 +60,10 @@ def collection(*features: object) -> dict[str, Any]:
         "x\ty\tlabel\n4.02\t1.97\ttumour\n3.1\t3\tfat\nNA\tNA\tfat\n\t3\tfat\n",
         "Row.names\tx\ty\tpixel_x\tpixel_y\tlabel\n9x9\t4.02\t1.97\t1\t1\ttumour\n8x8\t3\t3\t1\t1\tfat\n",
         "\txcoord\tycoord\tlab\ttumor\n1\t4.02\t1.97\ta\ttumour\n2\t3\t3\tb\tfat\n",
+        "xcoord\tycoord\tlab\ttumor\r1\t4.02\t1.97\ta\ttumour\r2\t3\t3\tb\tfat\r",
         "spot_id\tlabel\n4x2\ttumour\n4x2\ttumour\n3x3\tfat\n9x9\tfat\n",
     ],
-    ids=["by id", "any order", "by position", "her2st", "He et al.", "repeated and left out"],
+    ids=["by id", "any order", "by position", "her2st", "He et al.", "by R", "repeated and left out"],
 )
 def test_a_table_labels_the_spots_it_names(tmp_path: Path, text: str) -> None:
     assert labels_of(tmp_path / "A1.tsv", text) == ["", "tumour", "fat", ""]
