@@ -128,6 +128,11 @@ class Event:
         """Whether the contender is champion from here on."""
         return self.kind in _SERVING
 
+    @property
+    def changes_champion(self) -> bool:
+        """Whether another model, or none, is champion from here on."""
+        return self.serves or self.kind == "withdrawn"
+
     def encode(self) -> bytes:
         """Bytes of the event's file: equal events give equal bytes, times are not among them."""
         document = asdict(self)

@@ -69,7 +69,7 @@ def champions(events: Sequence[Event]) -> dict[str, Event]:
     for event in events:
         if event.serves:
             serving[event.contender.cohort] = event
-        elif event.kind == "withdrawn":
+        elif event.changes_champion:
             serving.pop(event.contender.cohort, None)
     return serving
 
@@ -113,11 +113,11 @@ def append(lake: Lake, event: Event, seen: Sequence[Event]) -> Event:
             crash_point("champion.created")
             return placed
         winner = _read(lake, placed.number)
-        if winner.serves and winner.contender.cohort == event.contender.cohort:
+        if winner.changes_champion and winner.contender.cohort == event.contender.cohort:
             raise PromotionConflictError(
                 "another promotion came first; decide again",
                 cohort=winner.contender.cohort,
-                found=f"{winner.contender.name} by promotion {winner.number}",
+                found=f"{winner.contender.name} {winner.kind} by event {winner.number}",
                 expected=f"the champion of promotion {event.against or 'none'}",
             )
         number, previous = winner.number, winner.digest

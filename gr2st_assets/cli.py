@@ -4,6 +4,7 @@ Belongs here: arguments, messages, exit codes. Does not belong here: work of any
 everything else to standard error. Exit codes: 0 done, 1 something failed or was refused, 2 wrong usage.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -203,6 +204,8 @@ def champion_rollback(
 
 def main() -> None:
     """Run the command; the project's own errors become two lines, not a traceback."""
+    # an orderly end, so that workers are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except (Gr2stError, FileNotFoundError) as error:

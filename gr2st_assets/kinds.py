@@ -8,6 +8,7 @@ partitions (``steps``).
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", category=BetaWarning)
 
 OWNERS = ["team:gr2st"]
+WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=15), warn_window=timedelta(days=8))
+"""Of what the weekly retraining makes: late after one that was missed, failed after two."""
 SettingsHash = Callable[["Settings"], str]
 ProgressOf = Callable[[str], Progress]
 

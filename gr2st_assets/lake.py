@@ -225,9 +225,14 @@ class Lake:
             raise MissingArtifactError("an artefact holds no table", file=path, slot=slot) from error
 
     def erase(self, slot: Slot) -> None:
-        """Remove a slot and all artefacts it ever had, its head first; readers must not be shown them any more."""
+        """Remove a slot and all artefacts it ever had; readers must not be shown them any more.
+
+        Its head goes last: a slot whose removal was interrupted is still listed.
+        """
         folder = self.path(slot)
-        (folder / HEAD).unlink(missing_ok=True)
+        for path in folder.iterdir():
+            if path.name != HEAD:
+                path.fs.rm(path.path, recursive=True)
         folder.fs.rm(folder.path, recursive=True)
 
     def verify(self, *, deep: bool) -> list[Fault]:

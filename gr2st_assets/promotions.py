@@ -76,6 +76,9 @@ def _opponent(champion: Event | None, contenders: Sequence[Contender]) -> Conten
 
 def _is_open(contender: Contender, champion: Event | None, seen: Sequence[Event], rule: "ServingSettings") -> bool:
     """Whether a contender is still to be judged against the champion."""
+    own = [event for event in seen if event.contender.cohort == contender.cohort]
+    withdrawn = max((event.number for event in own if event.kind == "withdrawn"), default=0)
+    seen = [event for event in own if event.number > withdrawn]
     if any(event.serves and event.contender.model_id == contender.model_id for event in seen):
         return False
     known = [event for event in seen if event.contender.identity == contender.identity]

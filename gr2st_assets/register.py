@@ -143,6 +143,11 @@ def forget(lake: Lake, name: str, keys: Collection[SectionKey]) -> None:
         path.unlink()
 
 
+def with_image(lake: Lake, name: str) -> dict[str, bool]:
+    """Whether each registered section of a cohort has an image, by section key."""
+    return {section["key"]: "image" in section["files"] for section in _record(lake, name)["sections"]}
+
+
 def contents_of(lake: Lake, name: str) -> dict[str, dict[str, str]]:
     """Digests of the counts and the image of every section of a cohort, by section key."""
     return {section["key"]: section["contents"] for section in _record(lake, name)["sections"]}

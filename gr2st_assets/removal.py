@@ -17,7 +17,6 @@ from gr2st_assets.project import home
 from gr2st_assets.promotions import withdraw
 from gr2st_assets.readers import publish_shown
 from gr2st_assets.records import Slot
-from gr2st_assets.sections import read_folds
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
@@ -53,19 +52,18 @@ def plan_removal(lake: Lake, cohort: str, section: str | None = None, patient: s
     Raises
     ------
     MissingArtifactError
-        The cohort has no such section or patient.
+        There is no such cohort, or it has no such section or patient.
     """
     known = _sections(lake, cohort)
     chosen = {key for key, owner in known.items() if section in (None, key.section_id) and patient in (None, owner)}
-    if not chosen:
+    if not chosen and (section or patient or cohort not in register.names(lake)):
         found = sorted({str(key) for key in known} if patient is None else set(known.values()))
         raise MissingArtifactError("nothing to remove", cohort=cohort, found=found, expected=section or patient)
-    roles = _roles(lake, chosen)
-    slots = tuple(slot for slot in lake.slots() if _is_derived(slot, chosen, roles))
+    slots = tuple(slot for slot in lake.slots() if _is_derived(slot, cohort, chosen))
     models = tuple(
-        f"{slot.table.removeprefix('models/model_')} {fold}"
+        f"{slot.table.removeprefix('models/model_')} {slot.value('cohort')}/{slot.value('fold')}"
         for slot in slots
-        if slot.table.startswith("models/") and roles.get(fold := _fold(slot), set()) & {"train", "counts_only"}
+        if slot.table.startswith("models/") and _members(lake, slot) & chosen
     )
     serving = champions.champions(champions.history(lake)).values()
     served = tuple(event for event in serving if {Slot.parse(slot) for slot in event.contender.fit} & set(slots))
@@ -73,7 +71,10 @@ def plan_removal(lake: Lake, cohort: str, section: str | None = None, patient: s
 
 
 def remove(lake: Lake, instance: dg.DagsterInstance, removal: Removal) -> None:
-    """Remove it: champions step down, readers are shown a catalogue without it, files go, the register forgets it."""
+    """Remove it: champions step down, readers are shown a catalogue without it, files go, the register forgets it.
+
+    A removal that was killed is completed by another of the same sections, since the register forgets last.
+    """
     for event in removal.served:
         withdraw(lake, event)
     if manifest.current(lake) is not None:
@@ -86,33 +87,29 @@ def remove(lake: Lake, instance: dg.DagsterInstance, removal: Removal) -> None:
 
 
 def _sections(lake: Lake, cohort: str) -> dict[SectionKey, str]:
-    """Patients by section, of the register and of what an interrupted removal left in the lake."""
-    left = [slot for slot in lake.slots("raw/slides") if slot.value("cohort") == cohort]
-    rows = [row for slot in left for row in lake.read_table(slot, ["section_id", "patient_id"]).to_pylist()]
-    found = {SectionKey(cohort, row["section_id"]): row["patient_id"] for row in rows}
-    return {**found, **(register.patients(lake, cohort) if cohort in register.names(lake) else {})}
+    """Patients by section, of the register and of what the lake has besides; of the latter nobody's."""
+    left = {
+        SectionKey(cohort, slot.value("section") or "") for slot in lake.slots("raw/slides") if _is_of(slot, cohort)
+    }
+    known = register.patients(lake, cohort) if cohort in register.names(lake) else {}
+    return {**dict.fromkeys(sorted(left), ""), **known}
 
 
-def _roles(lake: Lake, chosen: set[SectionKey]) -> dict[str, set[str]]:
-    """Roles that the sections have in every fold that they belong to."""
-    if lake.head(lake.slot("folds/fold_table")) is None:
-        return {}
-    roles: dict[str, set[str]] = {}
-    for fold_id, fold in read_folds(lake).items():
-        for role in ("train", "counts_only", "test"):
-            if chosen & set(getattr(fold, role)):
-                roles.setdefault(fold_id, set()).add(role)
-    return roles
-
-
-def _is_derived(slot: Slot, chosen: set[SectionKey], roles: dict[str, set[str]]) -> bool:
-    cohort, section = slot.value("cohort"), slot.value("section")
-    if section is not None:
-        return SectionKey(cohort or "", section) in chosen
+def _is_derived(slot: Slot, cohort: str, chosen: set[SectionKey]) -> bool:
+    """Whether a slot may hold anything of the sections: every fold of the cohort has each of them in some role."""
+    if (section := slot.value("section")) is not None:
+        return SectionKey(slot.value("cohort") or "", section) in chosen
     if slot.value("fold") is not None:
-        return _fold(slot) in roles
+        return _is_of(slot, cohort) or slot.value("cohort") == "external"
     return slot.table not in _OF_NO_SECTION
 
 
-def _fold(slot: Slot) -> str:
-    return f"{slot.value('cohort')}/{slot.value('fold')}"
+def _is_of(slot: Slot, cohort: str) -> bool:
+    return slot.value("cohort") == cohort
+
+
+def _members(lake: Lake, slot: Slot) -> set[SectionKey]:
+    """Sections that a fold's artefact was made from, as its provenance says."""
+    inputs = lake.require_head(slot).provenance.inputs
+    members = [part for name, part in inputs.items() if name.startswith("fold:") and part]
+    return {SectionKey.parse(each.partition("=")[0]) for part in members for each in part.split(",")}

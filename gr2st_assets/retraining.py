@@ -4,6 +4,8 @@ Belongs here: what is trained again and when (``settings/retrain.yml``), its job
 here: the stages themselves (``runs``), which the job asks the ``gr2st`` command for, as a person would.
 """
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,15 +13,19 @@ from pathlib import Path
 
 import dagster as dg
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from dagster._utils.schedules import is_valid_cron_schedule
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gr2st_assets import register
-from gr2st_assets.features import FOLD_TABLE
+from gr2st_assets.lake import Lake
 from gr2st_assets.project import home
 from gr2st_assets.resources import LakeResource
+from gr2st_assets.slots import section_slot
 from gr2st_core.errors import SettingsError
 
 PLAN = Path("settings") / "retrain.yml"
+INTERVAL_S = 30
+FOLD_ROWS, SPOTS = "folds/fold_table", "raw/spots"
 
 
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -41,6 +47,13 @@ class RetrainPlan(BaseModel):
         description="methods that compete, and the nulls that they must beat",
     )
     settings: str = Field("", description="YAML overrides of the settings; empty: the defaults")
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, text: str) -> str:
+        if not is_valid_cron_schedule(text):
+            raise ValueError("five fields of cron, as 0 3 * * 0")
+        return text
 
 
 def retrain_plan() -> RetrainPlan:
@@ -112,35 +125,57 @@ def retrain() -> None:
     train_again()
 
 
+def _cron() -> str:
+    """When, by the plan; by the default where the plan cannot be read, which every tick then says."""
+    try:
+        return retrain_plan().cron
+    except SettingsError:
+        return RetrainPlan().cron
+
+
 @dg.schedule(
     job=retrain,
-    cron_schedule=retrain_plan().cron,
+    cron_schedule=_cron(),
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def retrain_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Train again if there is anything to train on and nobody is at it; what is current costs seconds."""
+    retrain_plan()
     if not register.names(LakeResource().open()):
         yield dg.SkipReason("no cohort is registered")
-    elif context.instance.get_runs(dg.RunsFilter(job_name=retrain.name, statuses=_UNFINISHED), limit=1):
+    elif _goes_on(context.instance):
         yield dg.SkipReason("the last retraining has not ended")
     else:
         yield dg.RunRequest()
 
 
-@dg.asset_sensor(asset_key=FOLD_TABLE, job=retrain, default_status=dg.DefaultSensorStatus.RUNNING)
-def complete_cohorts(
-    _: dg.SensorEvaluationContext, _event: dg.EventLogEntry
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Train the folds of every cohort of the inbox whose sections are all in the fold table."""
+def _goes_on(instance: dg.DagsterInstance) -> bool:
+    return bool(instance.get_runs(dg.RunsFilter(job_name=retrain.name, statuses=_UNFINISHED), limit=1))
+
+
+@dg.sensor(job=retrain, minimum_interval_seconds=INTERVAL_S, default_status=dg.DefaultSensorStatus.RUNNING)
+def complete_cohorts(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Train the folds of a cohort of the inbox once all its sections are made, one cohort at a time."""
     store = LakeResource().open()
-    rows = store.read_table(store.slot("folds/fold_table"), ["cohort", "section_id"]).to_pylist()
-    present = {f"{row['cohort']}/{row['section_id']}" for row in rows}
-    arrived = [name for name in register.names(store) if register.is_from_inbox(store, name)]
-    for name in arrived:
-        keys = {str(key) for key in register.section_keys(store, name)}
-        if keys and keys <= present:
-            run_key = f"{name}:{store.require_head(store.slot('folds/fold_table')).digest}"
-            yield dg.RunRequest(run_key, dg.RunConfig(ops={"train_again": Cohorts(cohorts=[name])}), {"cohort": name})
-    if not arrived:
-        yield dg.SkipReason("no cohort came through the inbox")
+    states = {name: _state(store, name) for name in register.names(store) if register.is_from_inbox(store, name)}
+    known = json.loads(context.cursor or "{}")
+    waiting = sorted(name for name, state in states.items() if state and known.get(name) != state)
+    if not waiting or _goes_on(context.instance):
+        yield dg.SkipReason("a retraining goes on" if waiting else "no cohort of the inbox is new and complete")
+        return
+    name = waiting[0]
+    context.update_cursor(json.dumps({**known, name: states[name]}, sort_keys=True))
+    config = dg.RunConfig(ops={"train_again": Cohorts(cohorts=[name])})
+    yield dg.RunRequest(f"{name}:{states[name]}", config, {"cohort": name})
+
+
+def _state(store: Lake, name: str) -> str:
+    """Digest of the cohort's rows of the fold table; empty until its sections are all made and folds are there."""
+    keys = register.section_keys(store, name)
+    if store.head(store.slot(FOLD_ROWS)) is None or not all(
+        store.head(section_slot(store, SPOTS, key)) for key in keys
+    ):
+        return ""
+    rows = [row for row in store.read_table(store.slot(FOLD_ROWS)).to_pylist() if row["cohort"] == name]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16] if rows else ""

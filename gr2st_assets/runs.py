@@ -141,8 +141,8 @@ def _costs(lake: Lake, partitions: dg.DynamicPartitionsDefinition, keys: set[str
     if partitions == FOLDS:
         folds = read_folds(lake)
         return {key: len(folds[key].train) for key in keys}
-    cohorts = {name: register.load(lake, name) for name in {PartitionKey.parse(key).cohort for key in keys}}
-    has_image = {str(e.key): e.image_path is not None for cohort in cohorts.values() for e in cohort.entries}
+    cohorts = {PartitionKey.parse(key).cohort for key in keys}
+    has_image = {key: known for name in cohorts for key, known in register.with_image(lake, name).items()}
     return {key: _COST_OF_IMAGE if has_image[key] else 1.0 for key in keys}
 
 
@@ -169,7 +169,7 @@ class _Stages:
             Experiment(**experiment).settings()
         end_dead_runs(self.instance)
         register_sections(self.lake, self.instance)
-        sections = [str(entry.key) for name in cohorts for entry in register.load(self.lake, name).entries]
+        sections = [str(key) for name in cohorts for key in register.section_keys(self.lake, name)]
         self.run(SECTION_STAGE, SECTIONS, set(sections), experiments[0])
         self.outcome.failed.update(run_job(self.instance, Task(FOLD_TABLE_STAGE)))
         folds = {key for key in self.instance.get_dynamic_partitions(FOLDS.name) if _belongs(key, cohorts)}

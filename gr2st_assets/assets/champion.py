@@ -16,7 +16,7 @@ from gr2st_assets.checks import domain
 from gr2st_assets.contenders import GENES, PANEL, SECTIONS, find_contenders
 from gr2st_assets.evidence import NULLS
 from gr2st_assets.justified import unjustified
-from gr2st_assets.kinds import asset_arguments
+from gr2st_assets.kinds import WEEKLY, asset_arguments
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.promotions import settle
@@ -44,6 +44,7 @@ _ARGUMENTS = asset_arguments(
 
 @dg.asset(
     **_ARGUMENTS,
+    freshness_policy=WEEKLY,
     deps=[
         *(dg.AssetDep(dg.AssetKey(table.split("/")), partition_mapping=ALL_SECTIONS) for table in JUDGED),
         dg.AssetKey(["evaluation", "scoreboard"]),

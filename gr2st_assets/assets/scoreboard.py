@@ -11,7 +11,7 @@ import dagster as dg
 
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
-from gr2st_assets.kinds import asset_arguments
+from gr2st_assets.kinds import WEEKLY, asset_arguments
 from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.readers import shown_next
 from gr2st_assets.resources import LakeResource
@@ -33,6 +33,7 @@ _ARGUMENTS = asset_arguments(
 
 @dg.asset(
     **_ARGUMENTS,
+    freshness_policy=WEEKLY,
     deps=[
         dg.AssetDep(dg.AssetKey(["evaluation", "section_scores"]), partition_mapping=ALL_SECTIONS),
         dg.AssetKey(["folds", "fold_table"]),

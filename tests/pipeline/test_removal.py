@@ -36,7 +36,7 @@ def test_nothing_of_the_section_is_left_and_the_others_are_untouched(without_sec
     assert project.sql("select distinct section_id from spots order by 1") == [
         {"section_id": name} for name in ("A1", "A2", "B1")
     ]
-    assert project.sql("select count(*) as n from predictions_ridge_m224") == [{"n": 0}]
+    assert project.sql("select count(*) as n from predictions") == [{"n": 0}]
     assert project.sql("select count(*) as n from fold_table where section_id = 'B2'") == [{"n": 0}]
     assert project.lake.verify(deep=True) == []
 
