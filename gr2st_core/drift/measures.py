@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gr2st_core.drift.samples import MIN_UNITS, Units
+from gr2st_core.drift.samples import LeftOut, units_of
 from gr2st_core.drift.thresholds import learn_threshold
 from gr2st_core.errors import PanelError
 
@@ -64,23 +64,42 @@ class Found:
         Distance from the training sections; of a training section, from those of other units.
     threshold
         Learnt by leaving out; None with too few units.
+    observed, expected
+        What was measured, and its mean over those training sections; None where it is no single number.
     n_sections, n_units
         Training sections, and units (patients or sections) among them, that value and threshold rest on.
-    is_drift
-        Whether the value is above the threshold; None without one.
+    left_out
+        What a unit is; None where nobody could be left out.
     """
 
     section: str
     value: float
     threshold: float | None
+    observed: float | None
+    expected: float | None
+    is_training: bool
     n_sections: int
     n_units: int
-    is_training: bool
+    left_out: LeftOut | None
 
     @property
     def is_drift(self) -> bool | None:
         """Whether the value is above the threshold; None without one."""
         return None if self.threshold is None else self.value > self.threshold
+
+
+def on_common_genes(predicted: Mapping[str, PredictedGenes]) -> dict[str, PredictedGenes]:
+    """Keep of all sections the genes that were predicted in each, sorted: folds may have panels of their own.
+
+    Raises
+    ------
+    PanelError
+        They have none in common.
+    """
+    genes = sorted(set.intersection(*(set(each.genes) for each in predicted.values()))) if predicted else []
+    if predicted and not genes:
+        raise PanelError("no gene was predicted in every section", found=len(predicted))
+    return {section: each.of(genes) for section, each in predicted.items()}
 
 
 def from_mean(value: float, others: Sequence[float]) -> float:
@@ -131,7 +150,7 @@ the molecules of a spot, predicted expression."""
 
 
 def compare(
-    values: Mapping[str, Value], units: Units, distance: Callable[[Value, Sequence[Value]], float]
+    values: Mapping[str, Value], patients: Mapping[str, str], distance: Callable[[Value, Sequence[Value]], float]
 ) -> list[Found]:
     """Hold every section against the training sections by one measure.
 
@@ -139,8 +158,8 @@ def compare(
     ----------
     values
         What was measured, by ``cohort/section``; sections where it could not be are not there.
-    units
-        Training sections, and who is left out together.
+    patients
+        Donor of every training section.
     distance
         Of a value from those of training sections.
 
@@ -149,15 +168,29 @@ def compare(
     One entry a section, in key order. Training sections are there if anybody can be left out, each compared with those
     of other units; the others if any training section was measured.
     """
-    training = {section: units.of[section] for section in sorted(values) if section in units.of}
-    n_units = len(set(training.values()))
+    training = sorted(section for section in values if section in patients)
+    units = units_of({section: patients[section] for section in training})
+    others = {section: training for section in values if training and section not in patients}
+    if units.left_out is not None:
+        others.update({s: [o for o in training if units.of[o] != units.of[s]] for s in training})
+    distances = {s: distance(values[s], [values[o] for o in others[s]]) for s in sorted(others)}
     left_out: dict[str, list[float]] = {}
-    own: dict[str, float] = {}
-    for section, unit in training.items() if units.left_out and n_units >= MIN_UNITS else ():
-        own[section] = distance(values[section], [values[o] for o, other in training.items() if other != unit])
-        left_out.setdefault(unit, []).append(own[section])
-    threshold = learn_threshold(left_out)
-    reference = [values[section] for section in training]
-    new = {s: distance(values[s], reference) for s in sorted(values) if s not in units.of} if reference else {}
-    both = sorted({**own, **new}.items())
-    return [Found(s, value, threshold, len(training), n_units, s in units.of) for s, value in both]
+    for section in training if units.left_out is not None else ():
+        left_out.setdefault(units.of[section], []).append(distances[section])
+    threshold, n_units = learn_threshold(left_out), len(set(units.of.values()))
+    return [
+        Found(
+            section, value, threshold, _number(values[section]), _mean([values[o] for o in others[section]]),
+            section in patients, len(training), n_units, units.left_out,
+        )
+        for section, value in distances.items()
+    ]  # fmt: skip
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
+def _mean(values: Sequence[object]) -> float | None:
+    numbers = [value for value in values if isinstance(value, float)]
+    return float(np.mean(numbers)) if numbers else None
