@@ -13,7 +13,7 @@ from gr2st_assets.champions import champions, history
 from gr2st_assets.lake import Lake
 from gr2st_assets.sections import image_section, read_folds, read_rows
 from gr2st_assets.slots import section_slot
-from gr2st_core.errors import DataError
+from gr2st_core.errors import DataError, LeakageError
 from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def measured(
     for key in keys:
         try:
             value = measure(key)
-        except DataError as error:
+        except (DataError, LeakageError) as error:  # a section that has left its cohort's folds may be trained on
             lacking.append(f"{key}: {error}")
         else:
             if value is not None:

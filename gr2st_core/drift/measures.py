@@ -113,27 +113,23 @@ def as_it_is(value: float, others: Sequence[float]) -> float:  # noqa: ARG001 - 
 
 
 def between_predictions(value: PredictedGenes, others: Sequence[PredictedGenes]) -> float:
-    """Distance between the predicted expression of a section and of the training sections.
+    """Distance between the predicted expression of a section and of the training sections, in target units.
 
     Returns
     -------
-    Wasserstein distance (of order 2) between independent normal distributions that have the means and variances of the
-    two, over the root sum of the training variances: 0 for equal ones, 1 where every gene is moved by one standard
-    deviation, or where a prediction of the right mean has lost all spread.
+    Wasserstein distance (of order 2) between normal distributions that have the means and variances of the two, root
+    mean square over genes: 0 for equal ones, d where every mean is moved by d or every spread of d is lost. It is not
+    divided by the training spread, which a cautious method may have shrunk to almost nothing.
 
     Raises
     ------
     PanelError
-        A gene of the section was not predicted in every training section, or no gene varies there.
+        A gene of the section was not predicted in every training section.
     """
     aligned = [other.of(value.genes) for other in others]
     mean = np.mean([other.mean for other in aligned], axis=0)
     spread = np.sqrt(np.mean([np.square(other.spread) for other in aligned], axis=0))
-    scale = float(np.square(spread).sum())
-    if scale == 0:
-        raise PanelError("predictions of the training sections do not vary", found=len(value.genes))
-    moved = np.square(value.mean - mean).sum() + np.square(value.spread - spread).sum()
-    return float(np.sqrt(moved / scale))
+    return float(np.sqrt(np.mean(np.square(value.mean - mean) + np.square(value.spread - spread))))
 
 
 DISTANCES: Mapping[str, Callable[[Any, Sequence[Any]], float]] = MappingProxyType(
