@@ -146,8 +146,8 @@ def _rows(each: Comparison, values: dict[str, dict[str, Any]]) -> "list[pd.DataF
             "value": found.value,
             "threshold": found.threshold,
             "is_drift": found.is_drift,
-            "observed": found.observed,
-            "expected": found.expected,
+            "section_value": found.observed,
+            "reference_mean": found.expected,
             "is_training": found.is_training,
             "n_reference_sections": found.n_sections,
             "n_units": found.n_units,
@@ -156,7 +156,7 @@ def _rows(each: Comparison, values: dict[str, dict[str, Any]]) -> "list[pd.DataF
         for measure, own in values.items()
         for found in compare(own, patients, DISTANCES[measure])
     ]
-    columns = {"threshold": "float64", "observed": "float64", "expected": "float64"}
+    columns = {"threshold": "float64", "section_value": "float64", "reference_mean": "float64"}
     return [pd.DataFrame(rows).astype(columns)] if rows else []
 
 

@@ -121,7 +121,7 @@ def _rows(store: Lake, reference: "Reference", each: Comparison, key: SectionKey
             "cohort": key.cohort,
             "section_id": key.section_id,
             "spot_id": spot_ids.astype(object),
-            "score": scores.score,
+            "distance": scores.score,
             "quantile": _nullable(scores.quantile, len(spot_ids), "float64"),
             "is_above": _nullable(scores.is_above, len(spot_ids), "boolean"),
             "nearest_section_id": [name.partition("/")[2] for name in scores.nearest_sections[:, 0].tolist()],

@@ -116,8 +116,8 @@ def test_what_differs_is_named_with_the_section_and_what_does_not_is_left_alone(
         "depth": True, "image": True, "predictions": True, "stain_eosin": True, "stain_haematoxylin": False,
     }  # fmt: skip
     assert far.value["image"] == 1.0
-    assert far.observed["depth"] == pytest.approx(1.0, abs=0.1)
-    assert far.expected["depth"] == pytest.approx(3.0, abs=0.1)
+    assert far.section_value["depth"] == pytest.approx(1.0, abs=0.1)
+    assert far.reference_mean["depth"] == pytest.approx(3.0, abs=0.1)
     assert not table[table.section_id == "L1"].is_drift.any()
     assert set(table[table.is_training].section_id) == {"A1", "B1", "C1"}
     picture = result.asset_materializations_for_node("serving__drift")[0].metadata["picture"].value
@@ -179,7 +179,7 @@ def test_two_training_sections_have_no_threshold(lake):
     assert set(table.measure) == {"depth", "predictions", "stain_eosin", "stain_haematoxylin"}
     spots = lake.rows(SPOT_DRIFT)
     assert spots["quantile"].isna().all()
-    assert (spots.score > 0).all()
+    assert (spots.distance > 0).all()
     assert "2 training sections: too few to leave one out" in not_compared(result, "serving__spot_drift")
     assert "C1" in set(spots.section_id)
 
