@@ -16,7 +16,7 @@ from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
-    from gr2st_core.drift.measures import PredictedGenes
+    from gr2st_core.drift.distances import PredictedGenes
 
 
 def out_of_fold(lake: Lake, contender: Contender) -> dict[Slot, str]:
@@ -48,7 +48,7 @@ def summed_up(lake: Lake, tables: Mapping[Slot, str]) -> "dict[str, PredictedGen
     """Mean and spread over spots of every gene that was predicted, by ``cohort/section``."""
     import numpy as np
 
-    from gr2st_core.drift.measures import PredictedGenes
+    from gr2st_core.drift.distances import PredictedGenes
 
     found = {}
     for slot, digest in tables.items():
@@ -73,7 +73,7 @@ def by_fit(lake: Lake, contender: Contender) -> "Callable[[SectionKey], Predicte
     """
     import numpy as np
 
-    from gr2st_core.drift.measures import PredictedGenes
+    from gr2st_core.drift.distances import PredictedGenes
 
     fitted, names = load_champion(lake, contender), method_spec(contender.name).features
 

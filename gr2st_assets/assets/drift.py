@@ -103,7 +103,7 @@ def _product(store: Lake, compared: list[Comparison], spots: str) -> Product:
 
 def _values(store: Lake, each: Comparison, spots: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """What was measured, by measure and section, and in words what could not be."""
-    from gr2st_core.drift.measures import on_common_genes
+    from gr2st_core.drift.distances import on_common_genes
 
     colours, lacking = measured(each.sections, partial(stains, store))
     values: dict[str, dict[str, Any]] = {"image": _shares(store, each, spots)}
@@ -135,7 +135,8 @@ def _shares(store: Lake, each: Comparison, spots: str) -> dict[str, float]:
 def _rows(each: Comparison, values: dict[str, dict[str, Any]]) -> "list[pd.DataFrame]":
     import pandas as pd
 
-    from gr2st_core.drift.measures import DISTANCES, compare
+    from gr2st_core.drift.distances import DISTANCES
+    from gr2st_core.drift.measures import compare
 
     patients = {str(key): patient for key, patient in each.patients.items()}
     rows = [

@@ -1,7 +1,7 @@
 """What a training section or patient would show, were it new: thresholds by leaving each out.
 
 Belongs here: from values of what was left out to one threshold. Does not belong here: the values (``reference``,
-``measures``).
+``distances``).
 """
 
 from __future__ import annotations

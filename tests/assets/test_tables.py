@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gr2st_assets.tables import TABLES, Column, TableSpec, arrow_schema, conform, dagster_schema, table_spec
-from gr2st_core.drift.measures import DISTANCES
+from gr2st_core.drift.distances import DISTANCES
 from gr2st_core.drift.samples import LeftOut
 from gr2st_core.errors import SchemaError
 from gr2st_core.evaluation.published import EVIDENCE, STATISTICS

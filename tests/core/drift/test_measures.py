@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gr2st_core.drift.measures import PredictedGenes, between_predictions, compare, from_mean, on_common_genes
+from gr2st_core.drift.distances import PredictedGenes, between_predictions, from_mean, on_common_genes
+from gr2st_core.drift.measures import compare
 from gr2st_core.drift.thresholds import learn_threshold
 from gr2st_core.errors import PanelError
 
