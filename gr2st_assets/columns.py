@@ -49,9 +49,19 @@ CHAMPION = count(
     minimum=1,
     nullable=True,
 )
+REFERENCE = (
+    text("reference_cohort", "cohort whose champion and training sections are compared with"),
+    count("champion", "event of the log of promotions by which the model serves", minimum=1),
+    MODEL_ID,
+)
+IS_TRAINING = Column(
+    "is_training", "bool", "whether the section is a training section, compared with those of other units"
+)
 N_SPOTS = count("n_spots", "spots looked at")
 EMBEDDING = Column("embedding", "list<float32>", "one number per dimension, equally many in every row")
 
+DRIFT_MEASURES = ("image", "stain_haematoxylin", "stain_eosin", "depth", "predictions")
+LEFT_OUT = ("patient", "section")
 STATISTICS = ("mean", "median", "lower_quartile", "upper_quartile")
 EVIDENCE = ("printed", "computed", "digitised", "second_hand")
 

@@ -12,6 +12,7 @@ from gr2st_assets.assets.catalog import catalog_asset
 from gr2st_assets.assets.cells import cell_types
 from gr2st_assets.assets.champion import champion
 from gr2st_assets.assets.comparisons import comparisons
+from gr2st_assets.assets.drift import drift
 from gr2st_assets.assets.evaluation import gene_scores, section_scores
 from gr2st_assets.assets.expression import hvg_table, panel
 from gr2st_assets.assets.folds import fold_table
@@ -24,6 +25,7 @@ from gr2st_assets.assets.raw import counts, slides, spots
 from gr2st_assets.assets.recall import recall_scores, recall_share
 from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
+from gr2st_assets.assets.spot_drift import spot_drift
 from gr2st_assets.assets.studies import FOLD_STUDIES, studies
 from gr2st_assets.automation import stage_jobs
 from gr2st_assets.console import progress_logger
@@ -35,7 +37,7 @@ from gr2st_assets.retraining import complete_cohorts, retrain, retrain_schedule
 TABLE_ASSETS = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
     *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
-    recall_share, published_scores, champion, reference_bank, *FOLD_STUDIES, studies,
+    recall_share, published_scores, champion, reference_bank, spot_drift, drift, *FOLD_STUDIES, studies,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

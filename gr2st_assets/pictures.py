@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_BYTES = 100_000
+_MOST_SECTIONS = 40
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 
 
@@ -228,6 +229,34 @@ def paired_differences(patients: "pd.DataFrame", title: str) -> bytes:
     axis.set_xticks([0, 1], ["opponent", "challenger"])
     axis.set_ylabel("mean r of a patient, out of fold", fontsize=7)
     figure.suptitle(title, fontsize=8, wrap=True)
+    return _png(figure)
+
+
+def drift_dots(rows: "pd.DataFrame", title: str) -> bytes:
+    """One line a section, one dot a measure; filled for new sections, hollow for training, beyond 1 is drift.
+
+    Parameters
+    ----------
+    rows
+        ``name``, ``measure``, ``ratio`` (value over threshold), ``is_training``, one row a section and measure.
+    title
+        Drawn above the picture.
+    """
+    worst = rows.groupby("name").agg(is_training=("is_training", "first"), ratio=("ratio", "max"))
+    shown = worst.sort_values(["is_training", "ratio"], ascending=[True, False], kind="stable").index[:_MOST_SECTIONS]
+    place = {name: -index for index, name in enumerate(shown)}
+    figure, (axis,) = _figure(1, size=max(3.5, 0.16 * len(shown) + 1.5))
+    for colour, (measure, part) in zip(OKABE_ITO, rows[rows.name.isin(shown)].groupby("measure"), strict=False):
+        faces = ["white" if training else colour for training in part.is_training]
+        axis.scatter(
+            part.ratio, [place[name] for name in part.name], c=faces, edgecolors=colour, s=22, label=str(measure)
+        )
+    axis.axvline(1, color="black", linestyle=":")
+    axis.set_xlim(left=0)
+    axis.set_yticks(list(place.values()), list(place), fontsize=6)
+    axis.set_xlabel("value / threshold (hollow: training section, left out)", fontsize=7)
+    axis.legend(fontsize=6)
+    figure.suptitle(title, fontsize=7, wrap=True)
     return _png(figure)
 
 

@@ -411,6 +411,61 @@ _SPECS = (
         ),
     ),
     TableSpec(
+        "serving/spot_drift",
+        "How unlike the spots that a champion was trained on each spot looks; of a training section, compared with "
+        "those of other patients (with fewer than three patients, of other sections)",
+        ("reference_cohort", *c.SPOT_KEY),
+        (
+            *c.REFERENCE,
+            *c.SPOT,
+            Column(
+                "distance",
+                "float64",
+                "to the k-th nearest training spot, k by settings",
+                "SD of a component",
+                minimum=0,
+            ),
+            Column(
+                "quantile",
+                "float64",
+                "share of left-out training spots that are nearer; NULL with too few",
+                "",
+                True,
+                0,
+                1,
+            ),
+            Column("is_above", "bool", "whether quantile is above the level of the settings; NULL likewise", "", True),
+            c.text("nearest_section_id", "training section of the spot that looks most alike"),
+            c.text("nearest_spot_id", "that spot"),
+            c.IS_TRAINING,
+        ),
+    ),
+    TableSpec(
+        "serving/drift",
+        "How unlike the sections that a champion was trained on each section is, by measure. A threshold speaks of one "
+        "measure: of several, one is exceeded by chance more often",
+        ("reference_cohort", "cohort", "section_id", "measure"),
+        (
+            *c.REFERENCE,
+            *c.SECTION,
+            c.text(
+                "measure",
+                "image: share of spots unlike training; stains: median optical density; depth: median log10 molecules "
+                "of a spot; predictions: distribution of every gene's prediction",
+                *c.DRIFT_MEASURES,
+            ),
+            Column("value", "float64", "distance from the training sections", minimum=0),
+            Column("threshold", "float64", "learnt by leaving out; NULL with fewer than three units", "", True, 0),
+            Column("is_drift", "bool", "whether value is above threshold; NULL without one", nullable=True),
+            Column("section_value", "float64", "what was measured; NULL where it is no single number", nullable=True),
+            Column("reference_mean", "float64", "its mean over the training sections compared with", nullable=True),
+            c.IS_TRAINING,
+            c.count("n_reference_sections", "training sections that this rests on", minimum=1),
+            c.count("n_units", "patients or sections among them that were left out", minimum=1),
+            c.text("left_out", "what was left out together; NULL if nothing could be", *c.LEFT_OUT, nullable=True),
+        ),
+    ),
+    TableSpec(
         "raw/quarantine",
         "What is wrong with the sections that were refused",
         ("cohort", "fault"),

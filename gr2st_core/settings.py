@@ -262,6 +262,15 @@ class ServingSettings(_Frozen):
     )
 
 
+class DriftSettings(_Frozen):
+    """How spots and sections are compared with those that a champion was trained on."""
+
+    n_spots: int = Field(5000, ge=1, description="training spots kept, drawn from all training sections alike")
+    n_components: int = Field(32, ge=1, description="whitened principal components of the patch features, at most")
+    n_neighbours: int = Field(10, ge=1, description="a spot's score is the distance to the training spot of this rank")
+    spot_level: float = Field(0.95, gt=0, lt=1, description="share of left-out training spots that are not flagged")
+
+
 class Settings(_Frozen):
     """All settings of one project."""
 
@@ -278,6 +287,7 @@ class Settings(_Frozen):
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()
+    drift: DriftSettings = DriftSettings()
 
 
 def load_settings(path: Path | None = None) -> Settings:

@@ -266,6 +266,25 @@ def beats_champion(problems: Collection[str], n_champions: int) -> CheckRow:
     return _rule("beats_champion", "champions serve by the rule or a person's word", problems, champions=n_champions)
 
 
+def sections_drift(table: "pd.DataFrame") -> CheckRow:
+    """No new section is farther from a champion's training sections than the threshold of a measure.
+
+    Parameters
+    ----------
+    table
+        Rows of ``serving/drift``; training sections are what thresholds were learnt from, so they are not counted.
+    """
+    new = table[~table.is_training.astype(bool)]
+    beyond = new[new.is_drift.fillna(False).astype(bool)]
+    named = [
+        f"{cohort}/{section} from {reference}: "
+        + ", ".join(f"{row.measure} {row.value:.3g} > {row.threshold:.3g}" for row in part.itertuples())
+        for (reference, cohort, section), part in beyond.groupby(["reference_cohort", "cohort", "section_id"])
+    ]
+    unknown = int(new.threshold.isna().sum())
+    return _remark("drift", "no section is unlike training", named, rows=len(new), without_threshold=unknown)
+
+
 def study_complete(table: "pd.DataFrame", sections: Collection[str], n_changes: int) -> CheckRow:
     """Every change has one row for each held-out section, and every parameter the base among its settings."""
     found = table.groupby("section_id").size().to_dict()

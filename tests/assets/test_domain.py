@@ -41,6 +41,13 @@ STUDY = pd.DataFrame(
         "pearson_base": 0.3,
     }
 )
+DRIFT = pd.DataFrame(
+    {
+        "reference_cohort": "c", "cohort": ["c", "d", "d"], "section_id": ["A1", "B1", "C1"], "measure": "depth",
+        "value": [3.0, 2.0, 1.0], "threshold": [1.0, 1.0, None], "is_drift": [True, True, None],
+        "is_training": [True, False, False],
+    }
+)  # fmt: skip
 A1, B1 = SectionKey("c", "A1"), SectionKey("c", "B1")
 
 
@@ -206,6 +213,11 @@ CASES = {
         lambda: domain.changes_matter(STUDY),
         lambda: domain.changes_matter(STUDY.assign(pearson=0.3)),
         "retrieval without",
+    ),
+    "drift": (
+        lambda: domain.sections_drift(DRIFT.assign(is_drift=[True, False, None])),
+        lambda: domain.sections_drift(DRIFT),
+        "d/B1 from c: depth 2 > 1",
     ),
     "beats_champion": (
         lambda: domain.beats_champion([], 1),

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gr2st_assets.tables import TABLES, Column, TableSpec, arrow_schema, conform, dagster_schema, table_spec
+from gr2st_core.drift.distances import DISTANCES
+from gr2st_core.drift.samples import LeftOut
 from gr2st_core.errors import SchemaError
 from gr2st_core.evaluation.published import EVIDENCE, STATISTICS
 from gr2st_core.types import TARGETS, CellSource, SplitUnit
@@ -87,6 +89,8 @@ def test_legal_values_are_those_of_the_core():
     assert columns["split_unit"].allowed == get_args(SplitUnit)
     assert columns["source"].allowed == get_args(CellSource)
     assert columns["statistic"].allowed == STATISTICS
+    assert columns["measure"].allowed == tuple(DISTANCES)
+    assert columns["left_out"].allowed == get_args(LeftOut)
     assert columns["evidence"].allowed == EVIDENCE
 
 
