@@ -234,6 +234,10 @@ class Lake:
             if path.name != HEAD:
                 path.fs.rm(path.path, recursive=True)
         folder.fs.rm(folder.path, recursive=True)
+        if publish.is_local(folder):  # names of empty folders tell of what was removed
+            for parent in list(Path(folder.path).parents)[: len(slot.keys)]:
+                if not any(parent.iterdir()):
+                    parent.rmdir()
 
     def verify(self, *, deep: bool) -> list[Fault]:
         """Compare every artefact with its sidecar and follow every head; empty if all is well.

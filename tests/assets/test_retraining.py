@@ -2,6 +2,7 @@
 
 import dagster as dg
 import pytest
+from dagster._core.errors import ScheduleExecutionError
 
 from gr2st_assets import register, retraining
 from gr2st_assets.lake import Lake
@@ -53,6 +54,40 @@ def test_the_schedule_skips_an_empty_lake_and_a_retraining_that_goes_on(project,
         assert len(retraining.retrain_schedule.evaluate_tick(context).run_requests) == 1
         instance.create_run_for_job(retraining.retrain, status=dg.DagsterRunStatus.STARTED)
         assert "not ended" in retraining.retrain_schedule.evaluate_tick(context).skip_message
+
+
+def test_a_plan_that_cannot_be_read_fails_the_tick_and_not_the_platform(project, tmp_path):
+    (project / "settings" / "retrain.yml").write_text("cron: every sunday\n")
+    assert retraining._cron() == RetrainPlan().cron
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+        pytest.raises(ScheduleExecutionError, match="retrain_schedule"),
+    ):
+        retraining.retrain_schedule.evaluate_tick(dg.build_schedule_context(instance))
+
+
+def test_a_cohort_of_the_inbox_is_trained_once_for_every_state_of_its_folds(project, tmp_path, monkeypatch):
+    lake = Lake(project / "lake")
+    for name in ("first", "second", "by_hand"):
+        register.save(lake, RegisteredCohort(name, project, "her2st", False, (), is_from_inbox=name != "by_hand"))
+    states = {"first": "", "second": "s1", "by_hand": "s1"}
+    monkeypatch.setattr(retraining, "_state", lambda _, name: states[name])
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, dg.build_sensor_context(instance) as context:
+
+        def tick():
+            result = retraining.complete_cohorts.evaluate_tick(context)
+            context.update_cursor(result.cursor)
+            return [request.tags["cohort"] for request in result.run_requests]
+
+        assert tick() == ["second"]
+        assert tick() == []
+        states["first"] = "s1"
+        run = instance.create_run_for_job(retraining.retrain, status=dg.DagsterRunStatus.STARTED)
+        assert tick() == []
+        instance.report_run_canceled(run)
+        assert tick() == ["first"]
+        states["second"] = "s2"
+        assert tick() == ["second"]
 
 
 def test_a_failed_command_fails_the_run(project):

@@ -378,7 +378,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_names_it(served, monke
     loser, said = outcomes["lost"]
     assert {winner, loser} == {LOW_RANK, KNN}
     assert number == 2
-    assert said == f"{winner} by promotion 2"
+    assert said == f"{winner} promoted by event 2"
     assert kinds(served) == [("promoted", RIDGE), ("promoted", winner)]
 
 
