@@ -8,7 +8,7 @@ export GR2ST_HOME := $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test ui check real bench setup browser fmt lock
+.PHONY: demo test ui check real study bench setup browser fmt lock
 
 demo: setup $(DAGSTER_HOME)/dagster.yaml ## make a synthetic cohort, run everything on it, show the scoreboard and a query
 	$(BIN)/gr2st demo
@@ -38,6 +38,10 @@ real: setup $(DAGSTER_HOME)/dagster.yaml ## full scoreboards on the real section
 	mkdir -p docs
 	$(BIN)/gr2st results her2st her2st_785 > docs/results.md
 
+study: real ## ablation and sensitivity of GR2ST on the real sections; over an hour more
+	$(BIN)/gr2st study her2st --panel $(GR2ST_SHARED)/panels/her2st_785.txt
+	$(BIN)/gr2st results her2st her2st_785 > docs/results.md
+
 bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/definitions_load.py
 	$(BIN)/python benchmarks/train_step.py r1
@@ -45,6 +49,8 @@ bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/retrieval.py
 	$(BIN)/python benchmarks/functional_graph.py
 	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/count_tables.py
+	$(BIN)/python benchmarks/visium_hd.py
 
 fmt: setup ## format and fix
 	$(BIN)/ruff format .
