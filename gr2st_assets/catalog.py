@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from upath import UPath
 
-from gr2st_assets.publish import is_local, write_atomic
+from gr2st_assets.publish import crash_point, is_local, write_atomic
 from gr2st_assets.schema import Column, ColumnType, TableSpec, meaning
 from gr2st_assets.tables import TABLES, family_prefix, table_spec
 from gr2st_core.errors import MissingArtifactError, SchemaError
@@ -76,6 +76,7 @@ def build_catalog(root: UPath | str, manifest: Mapping[str, Sequence[str]], path
     with tempfile.TemporaryDirectory(prefix="gr2st-") as folder:
         built = Path(folder) / "catalog.duckdb"
         left_out = _build(built, UPath(root), specs, files)
+        crash_point("catalog.built")
         write_atomic(UPath(path), built.read_bytes())
     return left_out
 

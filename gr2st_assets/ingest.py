@@ -16,12 +16,16 @@ from gr2st_assets.inspection import Inspection, inspect
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import SECTIONS, set_keys
 from gr2st_assets.project import home
+from gr2st_assets.publish import crash_point
+from gr2st_assets.register import RegisteredCohort
 from gr2st_core.errors import DataError, SchemaError
 
 if TYPE_CHECKING:
     from gr2st_core.settings import Settings
 
 REGISTRATION = dg.AssetKey(["raw", "registration"])
+CRASH_POINTS = ("ingest.registered", "ingest.offered", "ingest.told")
+"""After the register is written, after the partitions are there, after Dagster was told of a section."""
 
 
 def take_in(
@@ -38,6 +42,8 @@ def take_in(
 ) -> Inspection:
     """Inspect a folder, register its good sections, and tell Dagster which of them are new or changed.
 
+    Dagster is told at least once: what an interrupted call registered and did not tell, the next one tells.
+
     Parameters
     ----------
     distrusted
@@ -52,25 +58,30 @@ def take_in(
     try:
         with FileLock(lock, timeout=0):
             found = inspect(lake, name, folder, settings, progress, distrusted or {})
-            before = _contents(lake, name)
+            told = register.told_contents(lake, name)
             register.save(
                 lake, replace(found.cohort, is_synthetic=is_synthetic, is_from_inbox=is_from_inbox), found.faults
             )
+            crash_point("ingest.registered")
+            register_sections(lake, instance)
+            crash_point("ingest.offered")
+            _tell(instance, found.cohort, told)
+            register.mark_told(lake, name)
     except Timeout as error:
         raise SchemaError(
             "the cohort is being taken in already", file=lock, found=name, hint="wait until that has ended"
         ) from error
-    register_sections(lake, instance)
-    for key, contents in found.cohort.contents.items():
-        if before.get(key) != contents:
-            instance.report_runless_asset_event(
-                dg.AssetMaterialization(REGISTRATION, partition=key, metadata={"cohort": name, **contents})
-            )
     return found
 
 
-def _contents(lake: Lake, name: str) -> Mapping[str, Mapping[str, str]]:
-    return register.contents_of(lake, name) if name in register.names(lake) else {}
+def _tell(instance: dg.DagsterInstance, cohort: RegisteredCohort, told: Mapping[str, Mapping[str, str]]) -> None:
+    """Report every section whose contents Dagster was not told."""
+    for key, contents in cohort.contents.items():
+        if told.get(key) != contents:
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(REGISTRATION, partition=key, metadata={"cohort": cohort.name, **contents})
+            )
+            crash_point("ingest.told")
 
 
 def register_sections(lake: Lake, instance: dg.DagsterInstance) -> None:

@@ -14,6 +14,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version, imports, reached
+from gr2st_assets.publish import crash_point
 from gr2st_assets.work import DECODED, TRAINING, FoldWork
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.registry import METHODS, MethodSpec, method
@@ -108,6 +109,10 @@ def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
     """Put the training job of one method in one fold together."""
     from gr2st_core.predictor import FitRequest
 
+    def report(label: str, done: int, total: int) -> None:
+        work.progress(label, done, total)
+        crash_point("training.epoch")
+
     variant = work.variant
     return FitRequest(
         sections=work.train_sections(spec.features),
@@ -115,7 +120,7 @@ def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
         target=variant.target,
         seed=variant.seed,
         workdir=_job_folder(work, spec),
-        progress=work.progress,
+        progress=report,
         counts_only=work.counts_only_sections() if spec.counts_only else (),
         split_unit=work.fold.split_unit,
         workdirs={name: _job_folder(work, method(name)) for name in spec.components},

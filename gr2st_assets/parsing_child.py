@@ -19,7 +19,7 @@ from gr2st_core.cohorts.files import file_sha256, stamp
 from gr2st_core.cohorts.handover import write_section
 from gr2st_core.cohorts.records import RawSection, SectionEntry
 from gr2st_core.cohorts.registry import READERS
-from gr2st_core.errors import CohortError, DataError, SchemaError
+from gr2st_core.errors import CohortError, DataError, ImageError, SchemaError
 from gr2st_core.settings import Limits
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ def _inspected_image(raw: RawSection, limits: Limits) -> dict[str, Any]:
     if raw.image_path is None:
         return facts
     slide = open_slide(raw.image_path, max_megapixels=limits.max_megapixels, section=str(raw.key))
-    require_on_image(raw.pixel_xy, slide.size_px, raw.spot_ids, section=str(raw.key))
+    try:
+        require_on_image(raw.pixel_xy, slide.size_px, raw.spot_ids, section=str(raw.key))
+    except ImageError as error:
+        raise ImageError(error.message, **error.context, file=raw.image_path) from error
     slide.thumbnail(THUMBNAIL_PX)  # decodes an image whole, and reads a tiled slide once from end to end
     return {**facts, "image": file_sha256(raw.image_path), "size_px": list(slide.size_px)}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER = "_cohorts"
 _FLAGS = ("is_synthetic", "is_from_inbox")
+_TOLD = "is_told"
 FAULT_FIELDS = ("section", "file", "field", "found", "expected", "hint")
 
 
@@ -63,7 +64,10 @@ class RegisteredCohort:
 
 
 def save(lake: Lake, cohort: RegisteredCohort, faults: Sequence[DataError] = ()) -> None:
-    """Write the cohort, and the faults of what was refused of it, replacing what stood under its name."""
+    """Write the cohort, and the faults of what was refused of it, replacing what stood under its name.
+
+    It counts as not told to Dagster until ``mark_told``.
+    """
     record = {
         "name": cohort.name,
         "folder": str(cohort.folder),
@@ -75,6 +79,7 @@ def save(lake: Lake, cohort: RegisteredCohort, faults: Sequence[DataError] = ())
             for entry in cohort.entries
         ],
         "faults": [_fault_record(fault) for fault in faults],
+        _TOLD: False,
     }
     write_atomic(lake.root / FOLDER / f"{cohort.name}.json", encode(record))
 
@@ -151,6 +156,18 @@ def with_image(lake: Lake, name: str) -> dict[str, bool]:
 def contents_of(lake: Lake, name: str) -> dict[str, dict[str, str]]:
     """Digests of the counts and the image of every section of a cohort, by section key."""
     return {section["key"]: section["contents"] for section in _record(lake, name)["sections"]}
+
+
+def told_contents(lake: Lake, name: str) -> dict[str, dict[str, str]]:
+    """``contents_of`` a cohort as Dagster was told them: none if it is new, or was registered and never told."""
+    if name not in names(lake) or not _record(lake, name).get(_TOLD, True):  # older registers do not say
+        return {}
+    return contents_of(lake, name)
+
+
+def mark_told(lake: Lake, name: str) -> None:
+    """Note that Dagster knows of all sections of a cohort as they are registered."""
+    write_atomic(lake.root / FOLDER / f"{name}.json", encode({**_record(lake, name), _TOLD: True}))
 
 
 def is_from_inbox(lake: Lake, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: where the real sections are, and that nothing leaves this machine."""
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,15 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def spatialdata_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One sound SpatialData store, to be copied: writing it takes longer than what is done with it."""
+    from samples.spatialdata_store import write_store
+
+    path = tmp_path_factory.mktemp("spatialdata") / "A1.zarr"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # spatialdata's own dependencies warn when it writes
+        write_store(path)
+    return path

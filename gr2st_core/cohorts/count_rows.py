@@ -66,6 +66,7 @@ def add_row_fault(
         spot=column if axis == "spot" else None,
         found=repr(value[:40]),
         expected=f"an integer from 0 to {_MAX_COUNT}",
+        hint="give the molecule counts as they were before normalisation, one number in every cell",
     )
 
 

@@ -65,6 +65,7 @@ def grid_keys(keys: Sequence[str], path: Path, faults: Faults) -> list[str]:
             field="spot id",
             found=collisions[:10],
             expected="one spot a position",
+            hint="remove the row that is no spot of this section",
         )
     return [grid or key for key, grid in zip(keys, rounded, strict=True)]
 

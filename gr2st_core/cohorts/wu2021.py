@@ -99,6 +99,7 @@ class Wu2021Reader:
                 field="barcode",
                 found=sorted(labels)[:10],
                 expected=f"barcodes of {entry.files[POSITIONS]}",
+                hint="the metadata may be another section's; without them the section is read without labels",
             )
         return section
 

@@ -1,5 +1,6 @@
 """The catalogue shows what the manifest names: every table, typed and described, empty or not."""
 
+import errno
 import io
 
 import duckdb
@@ -12,11 +13,13 @@ from upath import UPath
 
 from gr2st_assets.catalog import JOINED, UNIONS, build_catalog
 from gr2st_assets.lake import Lake
+from gr2st_assets.publish import TEMPORARY
 from gr2st_assets.readers import publish_catalog
 from gr2st_assets.records import Provenance
 from gr2st_assets.sql import run_query
 from gr2st_assets.tables import TABLES, arrow_schema, conform, table_spec
 from gr2st_core.errors import MissingArtifactError, SchemaError
+from samples.crashes import each_failure, is_killed
 
 OURS, RIDGE = "predictions/predictions_gr2st_ours", "predictions/predictions_ridge_m224"
 TABLE_VIEWS = {name: spec for name, spec in TABLES.items() if "<" not in name}
@@ -261,3 +264,44 @@ def test_arrow_reads_what_the_view_reads(small_lake, rows_of):
         answer.cast(pa.schema([f.with_nullable(True) for f in answer.schema])).to_pylist()
         == pq.read_table(path).to_pylist()
     )
+
+
+@pytest.fixture
+def grown(small_lake, rows_of, tmp_path):
+    """A lake with one more file than its catalogue shows, and what a catalogue built undisturbed holds."""
+    small_lake.add("raw/slides", rows_of(TABLES["raw/slides"], 2, cohort="old"))
+    small_lake.build()
+    before = _holds(small_lake.catalog)
+    small_lake.add("raw/slides", rows_of(TABLES["raw/slides"], 3, cohort="new"))
+    build_catalog(str(small_lake.root), small_lake.manifest, tmp_path / "undisturbed.duckdb")
+    return small_lake, before, _holds(tmp_path / "undisturbed.duckdb")
+
+
+def _holds(catalog):
+    """Every view and every row; two files of the same differ in bytes, since DuckDB numbers them."""
+    with duckdb.connect(str(catalog), read_only=True) as connection:
+        views = connection.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal ORDER BY 1").fetchall()
+        return views, connection.execute("FROM manifest_files ORDER BY ALL").fetchall()
+
+
+POINTS = ("catalog.built", "pointer.staged", "pointer.replaced", "pointer.visible")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_catalogue_killed_anywhere_is_the_old_or_the_new_and_the_next_completes(grown, point):
+    lake, before, after = grown
+    assert before != after
+    assert is_killed(point, lake.build)
+    assert _holds(lake.catalog) == (before if point in POINTS[:2] else after)
+    lake.build()
+    assert _holds(lake.catalog) == after
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_catalogue_on_a_failing_disk_is_the_old_or_the_new(grown, call):
+    lake, before, after = grown
+    for failed in each_failure(call, errno.ENOSPC, lake.build):
+        assert str(failed.filename).endswith("catalog.duckdb")
+        assert _holds(lake.catalog) in (before, after)
+        assert [path.name for path in lake.catalog.parent.glob(f"{TEMPORARY}*")] == []
+    assert _holds(lake.catalog) == after

@@ -1,13 +1,21 @@
 """Runs of dead processes are marked failed, and what they held is freed."""
 
+import logging
 import os
 import platform
 import subprocess
 import sys
 import uuid
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+import yaml
+from dagster._core.test_utils import freeze_time
+from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
+from dagster._time import get_current_datetime
 
 from gr2st_assets.dead_runs import PROCESS_TAG, end_dead_runs, process_tags
 
@@ -59,6 +67,24 @@ def test_run_of_a_dead_process_is_failed_and_its_slot_freed(instance, run_id):
     assert len(end_dead_runs(instance)) == 2
     assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.FAILURE
     assert storage.get_concurrency_info("gpu").active_run_ids == set()
+
+
+def test_the_daemon_frees_a_slot_of_a_run_that_ended_within_90_seconds(tmp_path, run_id):
+    settings = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())
+    monitoring = settings["run_monitoring"]
+    assert monitoring["enabled"]
+    assert monitoring["free_slots_after_run_end_seconds"] + monitoring["poll_interval_seconds"] <= 90
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"run_monitoring": monitoring}) as instance:
+        started_run(instance, run_id, {})
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("gpu", 1)
+        storage.claim_concurrency_slot("gpu", run_id, "step")
+        instance.report_run_failed(instance.get_run_by_id(run_id), "killed")
+        daemon = SimpleNamespace(instance=instance)
+        for seconds, holders in ((50, {run_id}), (61, set())):
+            with freeze_time(get_current_datetime() + timedelta(seconds=seconds)):
+                list(execute_concurrency_slots_iteration(daemon, logging.getLogger("daemon")))
+            assert storage.get_concurrency_info("gpu").active_run_ids == holders
 
 
 def test_run_whose_process_number_another_process_has_now_is_failed(instance, run_id):

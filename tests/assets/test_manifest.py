@@ -1,5 +1,7 @@
 """Readers see whole fold sets of one generation, whatever writers do."""
 
+import errno
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.manifest import build_manifest, current, faults, held_back, history, rollback
 from gr2st_assets.records import Provenance
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
+from samples.crashes import each_failure, is_killed
 
 FOLDS = {("her2st", "section"): ["section-B4", "section-C2"], ("her2st", "patient"): ["patient-B", "patient-C"]}
 
@@ -231,6 +234,50 @@ def test_a_manifest_whose_writer_died_before_pointing_to_it_is_shown_by_the_next
     assert current(lake).number == 1
     assert build_manifest(lake, {}).number == 2
     assert len(history(lake)) == current(lake).number == 2
+
+
+@pytest.fixture
+def behind(tmp_path):
+    """A lake whose manifest does not show its newest artefact yet, and what stands where it was shown undisturbed."""
+    lake = Lake(tmp_path / "lake")
+    _section(lake, "B4")
+    build_manifest(lake, {})
+    _section(lake, "C2")
+    undisturbed = Lake(shutil.copytree(lake.root.path, tmp_path / "undisturbed"))
+    build_manifest(undisturbed, {})
+    return lake, _files(undisturbed)
+
+
+def _files(lake):
+    return {path.name: path.read_bytes() for path in (Path(lake.root.path) / manifest.FOLDER).iterdir()}
+
+
+def _require_whole(lake, undisturbed):
+    """Readers are shown one manifest whose artefacts are there, and every numbered one is whole."""
+    assert current(lake).number in (1, 2)
+    assert faults(lake, current(lake)) == []
+    assert lake.verify(deep=True) == []
+    numbered = {name: data for name, data in _files(lake).items() if name.startswith("0")}
+    assert numbered.items() <= undisturbed.items()
+
+
+@pytest.mark.parametrize("point", [name for name in publish.CRASH_POINTS if name.startswith(("exclusive", "pointer"))])
+def test_a_manifest_killed_anywhere_is_completed_by_the_next(behind, point):
+    lake, undisturbed = behind
+    assert is_killed(f"{point}@{manifest.FOLDER}", lambda: build_manifest(lake, {}))
+    _require_whole(lake, undisturbed)
+    build_manifest(lake, {})
+    lake.sweep(older_than_s=0)
+    assert _files(lake) == undisturbed
+
+
+@pytest.mark.parametrize("call", ["fsync", "link", "replace"])
+def test_a_manifest_on_a_failing_disk_is_completed_by_the_next(behind, call):
+    lake, undisturbed = behind
+    for failed in each_failure(call, errno.ENOSPC, lambda: build_manifest(lake, {})):
+        assert manifest.FOLDER in str(failed.filename)
+        _require_whole(lake, undisturbed)
+    assert _files(lake) == undisturbed
 
 
 def test_something_of_a_newer_version_stops_the_manifest(lake):

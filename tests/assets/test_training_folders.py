@@ -5,13 +5,18 @@ from functools import partial, wraps
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from scipy import sparse
 
 from gr2st_assets import models
 from gr2st_assets.fingerprint import fingerprint
 from gr2st_core.models.registry import METHODS, method
 from gr2st_core.settings import Gr2stSettings, KnnSettings, LowRankSettings, RidgeSettings, Settings
-from gr2st_core.types import Panel, SectionKey
+from gr2st_core.training.checkpoint import load_snapshot, state_digest
+from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
+from samples.crashes import is_killed
 
 TRAIN = SectionKey("toy", "A1")
 
@@ -109,3 +114,52 @@ def test_how_a_method_is_built_counts() -> None:
     spec, settings = method("low_rank_tcg"), Settings()
     changed = replace(spec, build=partial(spec.build.func, "ctx"))
     assert models.settings_digest(changed, settings) != models.settings_digest(spec, settings)
+
+
+TINY = Gr2stSettings(d_embedding=16, n_heads=2, n_positions=12, top_ks=(10,), epochs=2, patience=2, max_pcs=4)
+
+
+def section(name: str) -> TrainSection:
+    """Twenty spots of a grid with features and counts of noise."""
+    rng = np.random.default_rng(list(name.encode()))
+    xy = np.stack(np.divmod(np.arange(20), 5), axis=1).astype(float)
+    features = {encoder: rng.normal(size=(20, 6)).astype(np.float32) for encoder in METHODS["gr2st_ours"].features}
+    spots = np.array([f"{x:.0f}x{y:.0f}" for x, y in xy])
+    image = ImageSection(SectionKey("toy", name), name[0], spots, xy, 100 * xy + 500, 2.0, 100.0, features)
+    return TrainSection(image, Counts(sparse.csr_matrix(rng.poisson(9, size=(20, 2))), ("g", "h")))
+
+
+@pytest.fixture
+def real_work(work, tmp_path):
+    """Two sections of two patients to train a tiny GR2ST on; ``told`` is the progress reported."""
+    told: list[tuple[str, int, int]] = []
+    facts = {
+        "settings": Settings(gr2st=TINY),
+        "panel": lambda: Panel("p", ("g", "h")),
+        "train_sections": lambda _: [section("A1"), section("B1")],
+        "progress": lambda *report: told.append(report),
+        "told": told,
+    }
+    return lambda folder: SimpleNamespace(**{
+        **vars(work), **facts, "training_folder": lambda *_: tmp_path / folder / ".training/job"
+    })  # fmt: skip
+
+
+def fit(work) -> str:
+    """Train in one thread, so that a process that was forked can; the digest of the model."""
+    torch.set_num_threads(1)
+    work.told.clear()
+    work.training_folder().parents[1].mkdir(exist_ok=True)
+    return state_digest(models.fit(work, method("gr2st_ours")).state())
+
+
+def test_a_training_that_was_killed_goes_on_where_it_was_and_ends_in_the_same_model(real_work) -> None:
+    work = real_work("killed")
+    expected = fit(real_work("undisturbed"))
+    epochs = list(work.told)
+    for _ in range(2):
+        assert is_killed("training.epoch", lambda: fit(work))
+        for file in work.training_folder().iterdir():
+            load_snapshot(file)
+    assert fit(work) == expected
+    assert work.told == epochs[2:]

@@ -1,9 +1,5 @@
 """The log as a table, in the graph and on the command line."""
 
-import multiprocessing
-import os
-import signal
-
 import dagster as dg
 import pytest
 from typer.testing import CliRunner
@@ -15,8 +11,8 @@ from gr2st_assets.champions import champions, history, serving_numbers
 from gr2st_assets.cli import app
 from gr2st_assets.doctor import _lake
 from gr2st_assets.promotions import settle
-from gr2st_assets.publish import CRASH_VARIABLE
 from gr2st_assets.resources import Experiment, LakeResource
+from samples.crashes import is_killed
 
 RIDGE, LOW_RANK, KNN, GR2ST = "ridge_m224", "low_rank_m224", "knn_m224", "gr2st_ours"
 
@@ -87,14 +83,7 @@ def test_a_champion_without_its_files_breaks_the_blocking_check(served, run):
 
 
 def test_a_run_killed_after_it_told_readers_needs_nothing_more(served, run):
-    def child():
-        os.environ[CRASH_VARIABLE] = "champion.shown"
-        run()
-
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    assert is_killed("champion.shown", run)
     assert [r["kind"] for r in rows(served)] == ["promoted", "promoted"]
     assert settle(served.lake, served.contenders(), served.serving) == []
 

@@ -2,10 +2,7 @@
 
 import errno
 import json
-import multiprocessing
-import os
 import shutil
-import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,11 +18,10 @@ from gr2st_assets.justified import unjustified
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import load_champion
 from gr2st_assets.promotions import promote, roll_back, settle
-from gr2st_assets.publish import CRASH_VARIABLE
 from gr2st_core.errors import DataError, LeakageError, MissingArtifactError, SchemaError
+from samples.crashes import FORK, failing, is_killed
 
 RIDGE, LOW_RANK, KNN = "ridge_m224", "low_rank_m224", "knn_m224"
-FORK = multiprocessing.get_context("fork")
 POINTS = ("champion.decided", "exclusive.staged", "exclusive.linked", "exclusive.visible", "champion.created")
 
 
@@ -293,24 +289,13 @@ def test_equal_events_are_equal_bytes(served):
         assert Event.decode(event.encode(), served.lake.root) == event
 
 
-def _killed(point, act):
-    def child():
-        os.environ[CRASH_VARIABLE] = point
-        act()
-
-    process = FORK.Process(target=child)
-    process.start()
-    process.join()
-    return process.exitcode
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_a_promotion_killed_anywhere_leaves_one_champion_and_the_next_completes(served, tmp_path, point):
     found = served.contenders()
     undisturbed = Lake(shutil.copytree(served.lake.root.path, tmp_path / "undisturbed"))
     settle(undisturbed, found, served.serving)
 
-    assert _killed(point, lambda: settle(served.lake, found, served.serving)) == -signal.SIGKILL
+    assert is_killed(point, lambda: settle(served.lake, found, served.serving))
     is_new = point not in ("champion.decided", "exclusive.staged")
     assert champion_of(served).contender.name == (LOW_RANK if is_new else RIDGE)
     assert unjustified(served.lake) == []
@@ -326,16 +311,10 @@ def _files(lake):
 
 
 @pytest.mark.parametrize("call", ["fsync", "link"])
-def test_a_failing_disk_leaves_the_champion_as_it_was(served, monkeypatch, call):
+def test_a_failing_disk_leaves_the_champion_as_it_was(served, call):
     found = served.contenders()
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, call, fail)
-        with pytest.raises(OSError, match="No space left") as caught:
-            settle(served.lake, found, served.serving)
+    with failing(call, 0, errno.ENOSPC), pytest.raises(OSError, match="No space left") as caught:
+        settle(served.lake, found, served.serving)
     assert "000002.json" in str(caught.value.filename)
     assert kinds(served) == [("promoted", RIDGE)]
     assert [path.name for path in pointer(served, 1).parent.iterdir()] == ["000001.json"]
@@ -346,7 +325,7 @@ def test_a_failing_disk_leaves_the_champion_as_it_was(served, monkeypatch, call)
 @pytest.mark.parametrize("point", POINTS)
 def test_going_back_killed_anywhere_leaves_one_champion_and_can_be_asked_for_again(served, point):
     settle(served.lake, served.contenders(), served.serving)
-    assert _killed(point, lambda: roll_back(served.lake, 1)) == -signal.SIGKILL
+    assert is_killed(point, lambda: roll_back(served.lake, 1))
     assert unjustified(served.lake) == []
     if champion_of(served).contender.name == LOW_RANK:
         roll_back(served.lake, 1)

@@ -1,12 +1,18 @@
 """The loop, on a learner that fits one number."""
 
 import math
+import os
+import resource
+import signal
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from gr2st_core.errors import CheckpointError, NonFiniteError
+from gr2st_core.training import checkpoint
 from gr2st_core.training.loop import SCORE, Run, seeded, train
+from samples.crashes import is_killed
 
 
 class Toy:
@@ -79,6 +85,89 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, stopped_at):
     assert torch.equal(whole.weight, second.weight)
     assert len(second.visited) == 3 * (5 - stopped_at)
     assert (run.rows, run.best_epoch, run.best_score) == (expected.rows, expected.best_epoch, expected.best_score)
+
+
+def half_a_file(write):
+    """A writer that is killed in the middle of the file."""
+
+    def torn(tensors, file, metadata):
+        write(tensors, file, metadata)
+        os.truncate(file, file.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return torn
+
+
+def a_whole_file(write):
+    """A writer that is killed before the file gets its name."""
+
+    def written(*arguments):
+        write(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return written
+
+
+def after(n_epochs, writer):
+    """Write the snapshots of so many epochs; the next one's writer is another."""
+    real, left = checkpoint.save_tensors, iter(range(n_epochs))
+    return lambda *arguments: (real if next(left, None) is not None else writer(real))(*arguments)
+
+
+def trained(file, epochs=4, **options):
+    """A run whose snapshot is ``file``; the learner."""
+    toy = Toy([0.1, 0.4, 0.2, 0.3])
+    train(toy, stage="inner", epochs=epochs, seed=7, snapshot=file, job="j", **options)
+    return toy
+
+
+@pytest.mark.parametrize("n_epochs", [0, 2])
+@pytest.mark.parametrize("writer", [half_a_file, a_whole_file])
+def test_a_run_killed_while_it_writes_keeps_the_epoch_before_and_ends_in_the_same_bytes(
+    tmp_path, monkeypatch, n_epochs, writer
+):
+    file, undisturbed, before = (tmp_path / name / "inner.safetensors" for name in ("run", "undisturbed", "before"))
+    trained(undisturbed)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_tensors", after(n_epochs, writer))
+        assert is_killed("", lambda: trained(file))
+    if n_epochs:
+        trained(before, n_epochs)
+        assert file.read_bytes() == before.read_bytes()
+    assert file.exists() == bool(n_epochs)
+
+    assert len(trained(file).visited) == 3 * (4 - n_epochs)
+    assert file.read_bytes() == undisturbed.read_bytes()
+    assert [path.name for path in file.parent.iterdir()] == ["inner.safetensors"]
+
+
+def test_a_run_killed_after_its_snapshot_has_lost_no_epoch(tmp_path):
+    file, undisturbed = (tmp_path / name / "inner.safetensors" for name in ("run", "undisturbed"))
+    trained(undisturbed)
+
+    def kill(stage, epoch, epochs):
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert is_killed("", lambda: trained(file, progress=kill))
+    assert len(trained(file).visited) == 3 * 2
+    assert file.read_bytes() == undisturbed.read_bytes()
+
+
+def test_a_run_whose_disk_is_full_keeps_the_epoch_before_and_the_next_ends_in_the_same_bytes(tmp_path):
+    file, undisturbed, before = (tmp_path / name / "inner.safetensors" for name in ("run", "undisturbed", "before"))
+    trained(undisturbed)
+    trained(before, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before.stat().st_size, hard))  # the third epoch's is larger
+    try:
+        with pytest.raises(SafetensorError, match="File too large"):
+            trained(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == before.read_bytes()
+    assert len(trained(file).visited) == 3 * 2
+    assert file.read_bytes() == undisturbed.read_bytes()
 
 
 def test_a_snapshot_of_another_job_is_refused(tmp_path):

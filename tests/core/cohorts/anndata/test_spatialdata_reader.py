@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import zarr
 
@@ -20,47 +19,10 @@ from gr2st_core.settings import Limits
 pytestmark = pytest.mark.filterwarnings("ignore")  # spatialdata's own dependencies warn when it writes
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One sound store, which every test copies: writing it takes longer than all the rest."""
-    import anndata as ad
-    from spatialdata import SpatialData
-    from spatialdata.models import Image2DModel, ShapesModel, TableModel
-    from spatialdata.transformations import Identity, Scale, Sequence, Translation
-
-    grid = np.array([[x, y] for y in (0, 1) for x in (0, 1, 2)], dtype=float)
-    # The shapes live in pixels of the full resolution; the image shows a tenth of it, its origin moved by (20, 10).
-    to_image = Sequence([Translation([-20.0, -10.0], axes=("x", "y")), Scale([0.1, 0.1], axes=("x", "y"))])
-    shapes = ShapesModel.parse(
-        100.0 + 200.0 * grid[::-1],
-        geometry=0,
-        radius=55.0,
-        index=np.arange(10, 16)[::-1],
-        transformations={"full": Identity(), "downscaled": to_image},
-    )
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 50, 60), dtype=np.uint8)
-    image = Image2DModel.parse(pixels, dims=("c", "y", "x"), transformations={"downscaled": Identity()})
-    obs = pd.DataFrame(
-        {
-            "patient": "P1",
-            "region": pd.Categorical(["spots"] * 6),
-            "spot": np.arange(10, 16),
-            "annotation": list("abcabc"),
-        },
-        index=[f"s{number}" for number in range(6)],
-    )
-    counts = np.arange(24, dtype=np.float32).reshape(6, 4)
-    table = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=["ERBB2", "ACTB", "KRT18", "GAPDH"]))
-    table = TableModel.parse(table, region="spots", region_key="region", instance_key="spot")
-    path = tmp_path_factory.mktemp("spatialdata") / "A1.zarr"
-    SpatialData(images={"he": image}, shapes={"spots": shapes}, tables={"table": table}).write(path)
-    return path
-
-
 @pytest.fixture
-def cohort(store: Path, tmp_path: Path) -> Path:
+def cohort(spatialdata_store: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "cohort"
-    shutil.copytree(store, folder / "A1.zarr")
+    shutil.copytree(spatialdata_store, folder / "A1.zarr")
     return folder
 
 
@@ -121,13 +83,15 @@ def test_an_entry_survives_the_register(cohort: Path) -> None:
     assert SectionEntry.from_json(cohort, entries[0].to_json(cohort)) == entries[0]
 
 
-def test_an_older_store_with_a_pyramid_and_two_coordinate_systems_is_read(store: Path, tmp_path: Path) -> None:
+def test_an_older_store_with_a_pyramid_and_two_coordinate_systems_is_read(
+    spatialdata_store: Path, tmp_path: Path
+) -> None:
     import spatialdata
     from spatialdata._io.format import SpatialDataContainerFormatV01
     from spatialdata.models import Image2DModel
     from spatialdata.transformations import Identity, Scale, set_transformation
 
-    data = spatialdata.read_zarr(store)
+    data = spatialdata.read_zarr(spatialdata_store)
     tenth = Scale([0.1, 0.1], axes=("x", "y"))
     set_transformation(data.shapes["spots"], {"full": Identity(), "small": tenth}, set_all=True)
     pixels = np.random.default_rng(0).integers(0, 256, (3, 50, 60), dtype=np.uint8)

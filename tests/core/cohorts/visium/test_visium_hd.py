@@ -1,6 +1,5 @@
 """Of Visium HD the bins of one size are read: those asked for, else those of 16 um, else the coarsest below."""
 
-import json
 from pathlib import Path
 from types import ModuleType
 
@@ -21,19 +20,7 @@ def cohort(tmp_path: Path, samples: ModuleType) -> Path:
     folder = tmp_path / "cohort"
     for size in (2, 8, 16):
         outs = folder / BINS / f"square_{size:03d}um"
-        pitch = size / UM_PER_PX
-        names = [f"s_{size:03d}um_{row:05d}_{col:05d}-1" for row in (3, 4) for col in (7, 8)]
-        places = [(1, row, col, pitch * row, pitch * col) for row in (3, 4) for col in (7, 8)]
-        rows = [(name, *place) for name, place in zip(names, places, strict=True)]
-        rows.append(("s_off", 0, 0, 0, 0.0, 0.0))
-        samples.write_parquet(outs / "spatial/tissue_positions.parquet", rows)
-        factors = {
-            "spot_diameter_fullres": pitch, "bin_size_um": float(size), "microns_per_pixel": UM_PER_PX,
-            "tissue_hires_scalef": 0.1, "regist_target_img_scalef": 0.2,
-        }  # fmt: skip
-        (outs / "spatial/scalefactors_json.json").write_text(json.dumps(factors), encoding="utf-8")
-        (outs / "spatial/tissue_hires_image.png").touch()
-        samples.write_h5(outs / "filtered_feature_bc_matrix.h5", np.full((4, 4), size), barcodes=names)
+        samples.write_bins(outs, size, np.full((4, 4), size), UM_PER_PX)
     samples.write_patients(folder, S1="P1")
     return folder
 
