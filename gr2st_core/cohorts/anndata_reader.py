@@ -53,13 +53,7 @@ class AnnDataReader:
         return AnnDataListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one file.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one file."""
         if SAMPLE not in entry.files:
             raise MissingArtifactError("a section has no AnnData file", section=str(entry.key), expected=self.expects)
         file, faults = entry.files[SAMPLE], Faults(section=str(entry.key))

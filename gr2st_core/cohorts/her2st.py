@@ -54,13 +54,7 @@ class Her2stReader:
         return Her2stListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse spots and counts of one section and join them by spot id.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse spots and counts of one section and join them by spot id."""
         if SPOTS not in entry.files:
             raise MissingArtifactError("a section has no spot file", section=str(entry.key), expected=self.expects)
         faults = Faults(section=str(entry.key))

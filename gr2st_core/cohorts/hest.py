@@ -69,13 +69,7 @@ class HestReader:
         return _HestListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one sample.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one sample."""
         for role in (SAMPLE, METADATA):
             if role not in entry.files:
                 raise MissingArtifactError("a sample lacks a file", section=str(entry.key), found=role)

@@ -58,13 +58,7 @@ class LegacyReader:
         return LegacyListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse spots and counts of one section and join them by grid position.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse spots and counts of one section and join them by grid position."""
         if SPOTS not in entry.files:
             raise MissingArtifactError("a section has no spot file", section=str(entry.key), expected=self.expects)
         path = entry.files[SPOTS]

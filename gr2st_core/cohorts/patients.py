@@ -51,14 +51,18 @@ def read_patients(folder: Path, faults: Faults) -> dict[str, str]:
     return patients
 
 
-def refuse_patient(section: str, folder: Path, faults: Faults, **context: object) -> None:
-    """Note that nobody can say whose a section is; ``context`` says what was looked for."""
+def refuse_patient(
+    section: str, folder: Path, faults: Faults, *, expected: str, found: object = None, source: str | None = None
+) -> None:
+    """Note that nobody can say whose a section is; ``source`` is where it was looked for."""
     faults.add(
         "a section has no patient",
         file=folder / PATIENTS_FILE,
         field="patient_id",
+        found=found,
+        source=source,
+        expected=expected,
         hint=f"add the row: {section}<tab><patient>",
-        **context,
     )
 
 

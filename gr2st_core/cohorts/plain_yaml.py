@@ -16,7 +16,7 @@ _LONGEST = 2_000  # longer numbers cannot even be shown
 class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):  # a few of them, nested, stand for gigabytes
-            raise ComposerError(None, None, "aliases are not read", self.peek_event().start_mark)
+            raise ComposerError(None, None, "aliases are not read", None)
         node = super().compose_node(parent, index)
         if isinstance(node, yaml.ScalarNode) and len(node.value) > _LONGEST:
             raise ComposerError(None, None, "a value is too long", node.start_mark)

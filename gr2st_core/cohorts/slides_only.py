@@ -51,13 +51,7 @@ class SlidesReader:
         return SlidesListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Take or lay the spots of one slide; a grid needs its tissue, so an image without a pyramid is decoded.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Take or lay the spots of one slide; a grid needs its tissue, so an image without a pyramid is decoded."""
         faults = Faults(section=str(entry.key))
         facts = read_cohort_file(entry.files[FACTS].parent, faults) if FACTS in entry.files else CohortFile()
         path = entry.files.get(SPOTS)

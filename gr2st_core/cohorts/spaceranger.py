@@ -45,11 +45,5 @@ class SpaceRangerReader:
         return SpaceRangerListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one section.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one section."""
         return read_visium(entry, Faults(section=str(entry.key)), limits)

@@ -55,13 +55,7 @@ class SpatialDataReader:
         return SpatialDataListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one store.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one store."""
         if SAMPLE not in entry.files:
             raise MissingArtifactError("a section has no store", section=str(entry.key), expected=self.expects)
         store, faults = entry.files[SAMPLE], Faults(section=str(entry.key))

@@ -58,13 +58,7 @@ class Wu2021Reader:
         return _Wu2021Listing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one section and the labels of its spots.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one section and the labels of its spots."""
         faults = Faults(section=str(entry.key))
         path = entry.annotations.get(REGIONS)
         labels = read_labels(path, faults) if path is not None and path.name.endswith(_METADATA_SUFFIX) else None
