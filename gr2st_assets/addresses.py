@@ -30,7 +30,7 @@ def require_allowed(url: str, *, asked_by: str | None = None) -> None:
     Parameters
     ----------
     asked_by
-        Address whose answer sends us here: one elsewhere may not send us to this machine.
+        Address whose answer, a redirect or a listing, sends us here: one elsewhere may not send us to this machine.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def require_allowed(url: str, *, asked_by: str | None = None) -> None:
         raise SchemaError(
             "an address is not allowed",
             file=asked_by or url,
-            field="url" if asked_by is None else "redirect",
+            field="url",
             found=url,
             expected="https",
         )

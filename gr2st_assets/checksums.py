@@ -5,24 +5,19 @@ where checksums stand (``published_cohorts.yml``, ``listings``).
 """
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 from gr2st_core.cohorts.published import UNKNOWN
 from gr2st_core.errors import SchemaError
 
-_BLOCK = 1 << 20
-
 
 def digest_of(path: Path, kind: str) -> str:
     """Digest of a file in hex: ``sha256``, ``md5``, or ``git``, the id that git gives a blob of this content."""
-    if kind == "git":
-        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
-    else:
-        digest = hashlib.new(kind, usedforsecurity=False)
+    start = f"blob {path.stat().st_size}\0".encode() if kind == "git" else b""
+    new = partial(hashlib.new, "sha1" if kind == "git" else kind, start, usedforsecurity=False)
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, new).hexdigest()
 
 
 def require_checksum(path: Path, checksum: str, *, name: str | None = None) -> None:

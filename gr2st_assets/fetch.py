@@ -19,10 +19,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 from upath import UPath
 
-from gr2st_assets.checksums import digest_of, require_checksum
+from gr2st_assets.checksums import require_checksum
 from gr2st_assets.downloads import PAUSES_S, GivenUpError, download
 from gr2st_assets.inbox import CHECKSUMS, listed_checksums
 from gr2st_assets.listings import Wanted, files_of
+from gr2st_assets.publish import file_sha256, write_atomic
 from gr2st_assets.unpacking import unpack
 from gr2st_core.cohorts.published import UNKNOWN, Archive, PublishedCohort
 from gr2st_core.errors import DataError, SchemaError
@@ -147,8 +148,8 @@ class _Fetch:
             self._install({path: staged / path for path in paths if not self._is_here(path, UNKNOWN)})
         finally:
             shutil.rmtree(staged)
-        known[source.url] = {"sha256": digest_of(came, "sha256"), "files": paths}
-        _replace(self._workplace / _ARCHIVES, json.dumps(known, sort_keys=True, indent=1))
+        known[source.url] = {"sha256": file_sha256(came), "files": paths}
+        write_atomic(UPath(self._workplace / _ARCHIVES), json.dumps(known, sort_keys=True, indent=1).encode())
         came.unlink()
 
     def _unpacked(self, archive: Path, staged: Path, source: Archive) -> list[str]:
@@ -184,20 +185,15 @@ class _Fetch:
             require_checksum(final, expected)
         except SchemaError as error:
             raise SchemaError(error.message, **{**error.context, "hint": hint}) from error
-        self.sums[path] = recorded or digest_of(final, "sha256")
+        self.sums[path] = recorded or file_sha256(final)
         return True
 
     def _install(self, files: Mapping[str, Path]) -> None:
         """Put files in place; what they are is on record before, so that no file is here that nobody can judge."""
-        self.sums.update({path: digest_of(came, "sha256") for path, came in files.items()})
-        _replace(self._folder / CHECKSUMS, "".join(f"{sha}  {path}\n" for path, sha in sorted(self.sums.items())))
+        self.sums.update({path: file_sha256(came) for path, came in files.items()})
+        lines = "".join(f"{sha}  {path}\n" for path, sha in sorted(self.sums.items()))
+        write_atomic(UPath(self._folder / CHECKSUMS), lines.encode())
         for path, came in files.items():
             final = self._folder / path
             final.parent.mkdir(parents=True, exist_ok=True)
             came.replace(final)
-
-
-def _replace(path: Path, text: str) -> None:
-    staged = path.with_name(f".{path.name}.new")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(path)

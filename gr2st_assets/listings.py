@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gr2st_assets.addresses import require_allowed
 from gr2st_assets.wanted import relative_path, wanted
 from gr2st_core.cohorts.published import GithubTree, KnownFiles, MendeleyFiles
 from gr2st_core.errors import SchemaError
@@ -81,7 +82,10 @@ def _mendeley(content: Any, source: MendeleyFiles) -> dict[str, tuple[str, str]]
     if content["version"] != source.version:
         raise ValueError(f"version {content['version']}, expected {source.version}")
     details = {str(entry["filename"]): entry["content_details"] for entry in content["files"]}
-    return {name: (str(of["download_url"]), f"sha256:{of['sha256_hash']}") for name, of in details.items()}
+    listed = {name: (str(of["download_url"]), f"sha256:{of['sha256_hash']}") for name, of in details.items()}
+    for url, _ in listed.values():
+        require_allowed(url, asked_by=source.url)
+    return listed
 
 
 def _address(base: str, path: str) -> str:

@@ -98,7 +98,7 @@ def _inspected_image(raw: RawSection, limits: Limits) -> dict[str, Any]:
         require_on_image(raw.pixel_xy, slide.size_px, raw.spot_ids, section=str(raw.key))
     except ImageError as error:
         raise ImageError(error.message, **error.context, file=raw.image_path) from error
-    slide.thumbnail(THUMBNAIL_PX)  # decodes an image whole, and reads a tiled slide once from end to end
+    slide.thumbnail(THUMBNAIL_PX)  # decodes an image whole, but of a pyramid a coarse level only
     return {**facts, "image": file_sha256(raw.image_path), "size_px": list(slide.size_px)}
 
 

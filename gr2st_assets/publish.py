@@ -63,11 +63,8 @@ def is_local(path: UPath) -> bool:
 
 def file_sha256(path: UPath | Path) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def create_file(path: Path) -> BinaryIO:

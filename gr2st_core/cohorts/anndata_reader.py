@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gr2st_core.cohorts.anndata_listing import SAMPLE, list_files, list_sections
+from gr2st_core.cohorts.anndata_listing import SAMPLE, AnnDataListing, list_files
 from gr2st_core.cohorts.anndata_parts import AnnDataParts, is_anndata
 from gr2st_core.cohorts.anndata_sample import Sample, read_sample
 from gr2st_core.cohorts.cohort_file import CohortFile
@@ -49,23 +49,11 @@ class AnnDataReader:
             return False  # a folder that cannot be listed is nobody's
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        return list_sections(name, folder)
+        """List the sections, and every fault that a listing can see."""
+        return AnnDataListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one file.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one file."""
         if SAMPLE not in entry.files:
             raise MissingArtifactError("a section has no AnnData file", section=str(entry.key), expected=self.expects)
         file, faults = entry.files[SAMPLE], Faults(section=str(entry.key))

@@ -6,7 +6,6 @@ belong here: reading (``anndata_parts``), positions and scale, which differ betw
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from scipy import sparse
 
 from gr2st_core.cohorts.anndata_parts import AnnDataParts
 from gr2st_core.cohorts.faults import Faults
+from gr2st_core.cohorts.gene_names import are_ensembl
 from gr2st_core.cohorts.matrix_checks import check_ids, checked_counts
 from gr2st_core.errors import AlignmentError
 from gr2st_core.types import BoolArray, Counts, FloatArray, StrArray
@@ -27,7 +27,6 @@ _PATIENT_COLUMNS = ("patient", "patient_id", "donor", "donor_id")
 _REGION_COLUMNS = ("region", "annotation", "pathologist_label")
 _SYMBOL_COLUMNS = ("gene_symbols", "feature_name", "gene_name")
 _HEXAGONAL = np.array([0.5, np.sqrt(3) / 2])  # pitches from column to column and from row to row
-_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +150,7 @@ def _is_gene(var: pd.DataFrame | None) -> BoolArray | None:
 
 def _symbols(var: pd.DataFrame, parts: AnnDataParts, place: str) -> list[str] | None:
     index = [str(name) for name in var.index]
-    n_ensembl = sum(_ENSEMBL.fullmatch(name) is not None for name in index)
-    if 2 * n_ensembl <= len(index):
+    if not are_ensembl(index):
         return index
     column = next((name for name in _SYMBOL_COLUMNS if name in var.columns), None)
     if column is None:

@@ -6,6 +6,7 @@ which section belongs to which patient (``patients``).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
+from gr2st_core.cohorts.plain_yaml import read_yaml
 from gr2st_core.errors import DataError
 
 COHORT_FILE = "cohort.yml"
@@ -39,7 +41,7 @@ def read_cohort_file(folder: Path, faults: Faults) -> CohortFile:
         Gets one fault for each unknown key and each value that cannot be.
     """
     path = folder / COHORT_FILE
-    if not (path.exists() or path.is_symlink()):
+    if not os.path.lexists(path):
         return CohortFile()
     try:
         size = require_inside(path, folder).stat().st_size
@@ -50,8 +52,8 @@ def read_cohort_file(folder: Path, faults: Faults) -> CohortFile:
         faults.add("a cohort file is too large", file=path, found=f"{size} bytes", expected=f"at most {_MAX_BYTES}")
         return CohortFile()
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         faults.add("a cohort file is not YAML text", file=path, found=str(error)[:200], expected="YAML in UTF-8")
         return CohortFile()
     return _validated({} if values is None else values, path, faults)

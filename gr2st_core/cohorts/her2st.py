@@ -27,7 +27,7 @@ import numpy as np
 
 from gr2st_core.cohorts.count_table import read_count_table
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.her2st_listing import COUNTS_FOLDER, SPOTS_FOLDER, list_sections
+from gr2st_core.cohorts.her2st_listing import COUNTS_FOLDER, SPOTS_FOLDER, Her2stListing
 from gr2st_core.cohorts.records import COUNTS, RawSection, SectionEntry
 from gr2st_core.cohorts.regions import regions_of
 from gr2st_core.cohorts.scale import measure_scale
@@ -50,23 +50,11 @@ class Her2stReader:
         return (folder / COUNTS_FOLDER).is_dir() or (folder / SPOTS_FOLDER).is_dir()
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        return list_sections(name, folder)
+        """List the sections, and every fault that a listing can see."""
+        return Her2stListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse spots and counts of one section and join them by spot id.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse spots and counts of one section and join them by spot id."""
         if SPOTS not in entry.files:
             raise MissingArtifactError("a section has no spot file", section=str(entry.key), expected=self.expects)
         faults = Faults(section=str(entry.key))

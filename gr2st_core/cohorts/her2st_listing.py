@@ -6,17 +6,18 @@ the names in the deconvolution archive and the patient table.
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gr2st_core.cohorts.cohort_file import read_cohort_file
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
-from gr2st_core.cohorts.patients import HER2ST_RULE, PATIENTS_FILE, patient_of, read_patients
+from gr2st_core.cohorts.listing import Listing, check_inside, check_one
+from gr2st_core.cohorts.patients import HER2ST_RULE, patient_of, refuse_patient
 from gr2st_core.cohorts.records import SectionEntry
-from gr2st_core.cohorts.regions import region_files
+from gr2st_core.cohorts.regions import REGIONS
 from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.errors import DataError, MissingArtifactError
 from gr2st_core.types import SectionKey
@@ -30,6 +31,7 @@ COUNTS_SUFFIX = ".tsv.gz"
 SPOTS_SUFFIX = "_selection.tsv"
 LABELS_SUFFIX = "_labeled_coordinates.tsv"
 
+_DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, struct.error)
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
 
 
@@ -48,92 +50,46 @@ class _Found:
         return [path for path in (self.counts, self.spots, *self.images) if path is not None]
 
 
-def list_sections(name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-    """List the sections of cohort ``name``, sorted by key, and the faults found.
+class Her2stListing(Listing[_Found]):
+    """Lists the sections of which there is a count table, a spot file or an image.
 
-    A section with a fault is left out. The patient of a section is the letter of its name (``B`` for ``B4``) unless
-    ``patients.tsv`` says otherwise; if that table or the cohort file is damaged no section is listed, for its patient
-    or scale would be a guess.
-
-    Raises
-    ------
-    SchemaError
-        If ``name`` cannot name a cohort.
+    The patient of a section is the letter of its name (``B`` for ``B4``) unless ``patients.tsv`` says otherwise.
     """
-    SectionKey(name, "any")
-    faults = Faults(cohort=name)
-    patients = read_patients(folder, faults)
-    read_cohort_file(folder, faults)
-    if len(faults):
-        return [], faults.found
-    found = _find(folder, faults)
-    if unknown := sorted(set(patients) - {files.section for files in found}):
-        faults.add(
-            "the patient table names sections that the folder does not hold",
-            file=folder / PATIENTS_FILE,
-            field="section_id",
-            found=unknown[:10],
-            expected=[files.section for files in found[:10]],
-        )
-    entries = []
-    for files in found:
-        section_faults = Faults(section=f"{name}/{files.section}")
-        entry = _entry(name, files, folder, patients, section_faults)
-        faults.found.extend(section_faults.found)
-        if entry is not None and not len(section_faults):
-            entries.append(entry)
-    return entries, faults.found
 
+    def find(self) -> Mapping[str, _Found]:
+        """Files by section, each kind in its own folder."""
+        counts = _by_section(self.folder / COUNTS_FOLDER, COUNTS_SUFFIX)
+        spots = _by_section(self.folder / SPOTS_FOLDER, SPOTS_SUFFIX)
+        images = _images(self.folder / IMAGES_FOLDER)
+        labels = _by_section(self.folder / LABELS_FOLDER, LABELS_SUFFIX)
+        proportions = _proportions(self.folder / PROPORTIONS_FOLDER, self.folder, self.faults)
+        return {
+            section: _Found(
+                section=section,
+                counts=counts.get(section),
+                spots=spots.get(section),
+                images=images.get(section, []),
+                annotations={
+                    **({"deconvolution": proportions[section]} if section in proportions else {}),
+                    **({REGIONS: labels[section]} if section in labels else {}),
+                    **self.labels_of(section),
+                },
+            )
+            for section in {*counts, *spots, *images}
+        }
 
-def _find(folder: Path, faults: Faults) -> list[_Found]:
-    counts = _by_section(folder / COUNTS_FOLDER, COUNTS_SUFFIX)
-    spots = _by_section(folder / SPOTS_FOLDER, SPOTS_SUFFIX)
-    images = _images(folder / IMAGES_FOLDER)
-    annotations = {
-        "deconvolution": _proportions(folder / PROPORTIONS_FOLDER, folder, faults),
-        "regions": {**_by_section(folder / LABELS_FOLDER, LABELS_SUFFIX), **region_files(folder)},
-    }
-    return [
-        _Found(
-            section=section,
-            counts=counts.get(section),
-            spots=spots.get(section),
-            images=images.get(section, []),
-            annotations={kind: paths[section] for kind, paths in annotations.items() if section in paths},
-        )
-        for section in sorted({*counts, *spots, *images})
-    ]
-
-
-def _entry(
-    cohort: str, found: _Found, folder: Path, patients: Mapping[str, str], faults: Faults
-) -> SectionEntry | None:
-    """Make the entry of a section; whatever is wrong with it goes to ``faults``."""
-    try:
-        key = SectionKey(cohort, found.section)
-    except DataError as error:
-        name = repr(found.section)
-        faults.add("a section has an unusable name", file=found.files[0], found=name, expected=error.message)
-        return None
-    _check_presence(found, folder, faults)
-    for path in (*found.files, *found.annotations.values()):
-        try:
-            require_inside(path, folder, section=str(key))
-        except DataError as error:
-            faults.found.append(error)
-    patient = patient_of(found.section, patients, HER2ST_RULE)
-    if patient is None:
-        faults.add(
-            "a section has no patient",
-            file=folder / PATIENTS_FILE,
-            field="patient_id",
-            expected="a section named by one capital letter and a number, or a row in the patient table",
-            hint=f"add the row: {found.section}<tab><patient>",
-        )
-        return None
-    parts = {"counts": found.counts, "spots": found.spots, "image": next(iter(found.images), None)}
-    files = {role: path for role, path in parts.items() if path} | facts_file(folder)
-    return SectionEntry(key, patient, files, found.annotations)
+    def entry(self, key: SectionKey, found: _Found, faults: Faults) -> SectionEntry | None:
+        """Make the entry of a section."""
+        _check_presence(found, self.folder, faults)
+        check_inside((*found.files, *found.annotations.values()), self.folder, faults)
+        patient = patient_of(key.section_id, self.patients, HER2ST_RULE)
+        if patient is None:
+            expected = "a section named by one capital letter and a number, or a row in the patient table"
+            refuse_patient(key.section_id, self.folder, faults, expected=expected)
+            return None
+        parts = {"counts": found.counts, "spots": found.spots, "image": next(iter(found.images), None)}
+        files = {role: path for role, path in parts.items() if path} | facts_file(self.folder)
+        return SectionEntry(key, patient, files, found.annotations)
 
 
 def _check_presence(found: _Found, folder: Path, faults: Faults) -> None:
@@ -151,14 +107,8 @@ def _check_presence(found: _Found, folder: Path, faults: Faults) -> None:
             file=folder / COUNTS_FOLDER / f"{found.section}{COUNTS_SUFFIX}",
             found=[path.name for path in found.files],
         )
-    if len(found.images) > 1:
-        faults.add(
-            "a section has more than one image",
-            file=found.images[0].parent,
-            found=[path.name for path in found.images],
-            expected="one image",
-            hint="move the others out of the folder",
-        )
+    if found.images:
+        check_one("image", found.images, faults, file=found.images[0])
 
 
 def _by_section(folder: Path, suffix: str) -> dict[str, Path]:
@@ -184,7 +134,7 @@ def _proportions(folder: Path, cohort_folder: Path, faults: Faults) -> dict[str,
             with zipfile.ZipFile(require_inside(archive, cohort_folder)) as opened:
                 members = [Path(name).name for name in opened.namelist() if name.endswith(suffix)]
             packed = {name.removesuffix(suffix): archive for name in members}
-        except zipfile.BadZipFile as error:
+        except _DAMAGED_ZIP as error:
             faults.add("a zip file is truncated or damaged", file=archive, found=str(error), hint="fetch it again")
         except DataError as error:
             faults.found.append(error)

@@ -29,7 +29,7 @@ from gr2st_core.cohorts.count_table import read_count_table
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.gene_names import GENES, with_symbols
 from gr2st_core.cohorts.legacy_files import SPOTS, kind_of, walk
-from gr2st_core.cohorts.legacy_listing import list_legacy_sections
+from gr2st_core.cohorts.legacy_listing import LegacyListing
 from gr2st_core.cohorts.legacy_spots import grid_keys, read_legacy_spots
 from gr2st_core.cohorts.records import COUNTS, RawSection, SectionEntry
 from gr2st_core.cohorts.regions import regions_of
@@ -54,23 +54,11 @@ class LegacyReader:
         return any(kind_of(path) in {COUNTS, SPOTS} for path in walk(folder))
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        return list_legacy_sections(name, folder)
+        """List the sections, and every fault that a listing can see."""
+        return LegacyListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse spots and counts of one section and join them by grid position.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse spots and counts of one section and join them by grid position."""
         if SPOTS not in entry.files:
             raise MissingArtifactError("a section has no spot file", section=str(entry.key), expected=self.expects)
         path = entry.files[SPOTS]

@@ -10,106 +10,48 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from gr2st_core.cohorts.cohort_file import read_cohort_file
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.files import require_inside
 from gr2st_core.cohorts.gene_names import gene_table
 from gr2st_core.cohorts.legacy_files import PACKED_IMAGE, SPOTS, kind_of, section_of, walk
-from gr2st_core.cohorts.patients import LEGACY_RULE, PATIENTS_FILE, patient_of, read_patients
+from gr2st_core.cohorts.listing import Listing, check_inside
+from gr2st_core.cohorts.patients import LEGACY_RULE, patient_of, refuse_patient
 from gr2st_core.cohorts.records import COUNTS, IMAGE, SectionEntry
-from gr2st_core.cohorts.regions import REGIONS, region_files
+from gr2st_core.cohorts.regions import REGIONS
 from gr2st_core.cohorts.scale import facts_file
-from gr2st_core.errors import DataError, ImageError, MissingArtifactError
+from gr2st_core.errors import ImageError, MissingArtifactError
 from gr2st_core.types import SectionKey
 
 _Found = Mapping[str, list[Path]]  # files by what they are
 
 
-def list_legacy_sections(name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-    """List the sections of cohort ``name``, sorted by key, and the faults found.
+class LegacyListing(Listing[_Found]):
+    """Lists the sections that files are named by; an image without counts or spots makes no section."""
 
-    A section with a fault is left out. If the patient table or the cohort file is damaged no section is listed, for its
-    patient or scale would be a guess.
-
-    Raises
-    ------
-    SchemaError
-        If ``name`` cannot name a cohort.
-    """
-    SectionKey(name, "any")
-    faults = Faults(cohort=name)
-    patients = read_patients(folder, faults)
-    read_cohort_file(folder, faults)
-    if len(faults):
-        return [], faults.found
-    shared = facts_file(folder) | gene_table([path for path in walk(folder) if path.parent == folder])
-    drawn = region_files(folder)
-    entries = []
-    sections = _find(folder)
-    for section in sorted(sections):
-        section_faults = Faults(section=f"{name}/{section}")
-        found = dict(sections[section])
-        if section in drawn:
-            found[REGIONS] = [drawn[section]]
-        entry = _entry(name, section, found, shared, folder, patients, section_faults)
-        faults.found.extend(section_faults.found)
-        if entry is not None and not len(section_faults):
-            entries.append(entry)
-    if unknown := sorted(set(patients) - set(sections)):
-        faults.add(
-            "the patient table names sections that the folder does not hold",
-            file=folder / PATIENTS_FILE,
-            field="section_id",
-            found=unknown[:10],
-            expected=sorted(sections)[:10],
+    def find(self) -> Mapping[str, _Found]:
+        """Files by section and by what they are."""
+        self._shared = facts_file(self.folder) | gene_table(
+            [path for path in walk(self.folder) if path.parent == self.folder]
         )
-    return entries, faults.found
+        found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+        for path in walk(self.folder):
+            if kind := kind_of(path):
+                found[section_of(path)][kind].append(path)
+        return {section: files for section, files in found.items() if set(files) & {COUNTS, SPOTS}}
 
-
-def _find(folder: Path) -> dict[str, dict[str, list[Path]]]:
-    """Files by section and by what they are; an image without counts or spots makes no section."""
-    found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for path in walk(folder):
-        if kind := kind_of(path):
-            found[section_of(path)][kind].append(path)
-    return {section: files for section, files in found.items() if set(files) & {COUNTS, SPOTS}}
-
-
-def _entry(
-    cohort: str,
-    section: str,
-    found: _Found,
-    shared: Mapping[str, Path],
-    folder: Path,
-    patients: Mapping[str, str],
-    faults: Faults,
-) -> SectionEntry | None:
-    """Make the entry of a section; whatever is wrong with it goes to ``faults``."""
-    paths = [path for several in found.values() for path in several]
-    try:
-        key = SectionKey(cohort, section)
-    except DataError as error:
-        faults.add("a section has an unusable name", file=paths[0], found=repr(section), expected=error.message)
-        return None
-    _check_presence(found, folder, faults)
-    for path in (*paths, *shared.values()):
-        try:
-            require_inside(path, folder, section=str(key))
-        except DataError as error:
-            faults.found.append(error)
-    patient = patient_of(section, patients, LEGACY_RULE)
-    if patient is None:
-        faults.add(
-            "a section has no patient",
-            file=folder / PATIENTS_FILE,
-            field="patient_id",
-            expected="a section named like P2_ST_rep1 or BC23209_C1, or a row in the patient table",
-            hint=f"add the row: {section}<tab><patient>",
-        )
-        return None
-    files = {role: found[role][0] for role in (COUNTS, SPOTS, IMAGE) if role in found}
-    annotations = {REGIONS: found[REGIONS][0]} if REGIONS in found else {}
-    return SectionEntry(key, patient, {**files, **shared}, annotations)
+    def entry(self, key: SectionKey, found: _Found, faults: Faults) -> SectionEntry | None:
+        """Make the entry of a section."""
+        found = {**found, **{kind: [path] for kind, path in self.labels_of(key.section_id).items()}}
+        _check_presence(found, self.folder, faults)
+        check_inside((path for several in found.values() for path in several), self.folder, faults)
+        check_inside(self._shared.values(), self.folder, faults)
+        patient = patient_of(key.section_id, self.patients, LEGACY_RULE)
+        if patient is None:
+            expected = "a section named like P2_ST_rep1 or BC23209_C1, or a row in the patient table"
+            refuse_patient(key.section_id, self.folder, faults, expected=expected)
+            return None
+        files = {role: found[role][0] for role in (COUNTS, SPOTS, IMAGE) if role in found}
+        annotations = {REGIONS: found[REGIONS][0]} if REGIONS in found else {}
+        return SectionEntry(key, patient, {**files, **self._shared}, annotations)
 
 
 def _check_presence(found: _Found, folder: Path, faults: Faults) -> None:

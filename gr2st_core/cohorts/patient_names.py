@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.patients import PATIENTS_FILE
+from gr2st_core.cohorts.patients import refuse_patient
 from gr2st_core.errors import DataError
 from gr2st_core.types import SectionKey
 
@@ -57,12 +57,4 @@ class PatientIds:
         return patient
 
     def _refuse(self, section: str, faults: Faults, found: object, source: str, expected: str) -> None:
-        faults.add(
-            "a section has no patient",
-            file=self._folder / PATIENTS_FILE,
-            field="patient_id",
-            found=found,
-            source=source,
-            expected=expected,
-            hint=f"add the row: {section}<tab><patient>",
-        )
+        refuse_patient(section, self._folder, faults, found=found, source=source, expected=expected)

@@ -6,6 +6,7 @@ not belong here: folds.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ def read_patients(folder: Path, faults: Faults) -> dict[str, str]:
     """Read the patient of each section that ``patients.tsv`` names; empty where there is no such file."""
     path = folder / PATIENTS_FILE
     patients: dict[str, str] = {}
-    if not (path.exists() or path.is_symlink()):
+    if not os.path.lexists(path):
         return patients
     try:
         require_inside(path, folder)
@@ -48,6 +49,21 @@ def read_patients(folder: Path, faults: Faults) -> dict[str, str]:
             faults.add("a patient id is unusable", file=path, field=label, found=repr(patient), expected=error.message)
         patients[section] = patient
     return patients
+
+
+def refuse_patient(
+    section: str, folder: Path, faults: Faults, *, expected: str, found: object = None, source: str | None = None
+) -> None:
+    """Note that nobody can say whose a section is; ``source`` is where it was looked for."""
+    faults.add(
+        "a section has no patient",
+        file=folder / PATIENTS_FILE,
+        field="patient_id",
+        found=found,
+        source=source,
+        expected=expected,
+        hint=f"add the row: {section}<tab><patient>",
+    )
 
 
 def patient_of(section: str, patients: Mapping[str, str], rule: re.Pattern[str]) -> str | None:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
+from gr2st_core.cohorts.plain_yaml import read_yaml
 from gr2st_core.errors import SettingsError
 
 UNKNOWN = "unknown"
@@ -109,9 +110,9 @@ def published_cohorts(path: Path | None = None) -> Mapping[str, PublishedCohort]
     try:
         if (size := file.stat().st_size) > _MAX_BYTES:
             raise SettingsError("a catalogue is too large", file=file, found=size, expected=f"<= {_MAX_BYTES} bytes")
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file.read_text(encoding="utf-8"))
         return TypeAdapter(dict[str, PublishedCohort]).validate_python(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError("a catalogue cannot be read", file=file, found=str(error), expected="YAML") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -171,6 +171,11 @@ class CohortReader(Protocol):
         """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
 
         A section with a fault is left out; the others are listed all the same.
+
+        Raises
+        ------
+        SchemaError
+            If ``name`` cannot name a cohort.
         """
         ...
 

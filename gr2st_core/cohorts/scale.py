@@ -17,6 +17,9 @@ from gr2st_core.cohorts.spot_table import SpotTable, is_staggered, measure_pitch
 FACTS = "facts"
 """Role of the cohort file: when it changes, scales do."""
 
+VISIUM_PITCH_UM = 100.0
+"""Between neighbouring spots of a Visium slide, which are 55 um wide."""
+
 SQUARE_PITCH_UM = 200.0
 """Between neighbouring spots of the square array of 1,007 spots (data.md 2)."""
 

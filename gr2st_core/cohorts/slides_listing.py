@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gr2st_core.cohorts.cohort_file import COHORT_FILE, read_cohort_file
+from gr2st_core.cohorts.cohort_file import COHORT_FILE
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.files import require_inside
 from gr2st_core.cohorts.given_spots import CSV
-from gr2st_core.cohorts.patients import PATIENTS_FILE, read_patients
+from gr2st_core.cohorts.listing import Listing, check_inside, check_one
+from gr2st_core.cohorts.patients import PATIENTS_FILE
 from gr2st_core.cohorts.records import IMAGE, SectionEntry
 from gr2st_core.cohorts.scale import facts_file
-from gr2st_core.errors import DataError, MissingArtifactError
 from gr2st_core.images.slides import IMAGE_STARTS
 from gr2st_core.images.tiled_files import MIRAX
 from gr2st_core.types import SectionKey
@@ -46,40 +45,25 @@ def holds_images(folder: Path) -> bool:
     return any(_section_of(path) is not None and _starts_as_image(path) for path in _visible(folder))
 
 
-def list_slides(name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-    """List the slides of cohort ``name``, sorted by key, and the faults found.
+class SlidesListing(Listing[_Found]):
+    """Lists the slides of a folder.
 
-    A slide with a fault is left out. Its patient is what ``patients.tsv`` says, else itself: it has no counts, so it is
-    predicted and never trained on, and nothing is held out by its patient.
-
-    Raises
-    ------
-    SchemaError
-        If ``name`` cannot name a cohort.
+    The patient of one is what ``patients.tsv`` says, else itself: it has no counts, so it is predicted and never
+    trained on, and nothing is held out by its patient.
     """
-    SectionKey(name, "any")
-    faults = Faults(cohort=name)
-    patients = read_patients(folder, faults)
-    read_cohort_file(folder, faults)
-    if len(faults):
-        return [], faults.found
-    found = _find(folder, faults)
-    if unknown := sorted(set(patients) - set(found)):
-        faults.add(
-            "the patient table names sections that the folder does not hold",
-            file=folder / PATIENTS_FILE,
-            field="section_id",
-            found=unknown[:10],
-            expected=sorted(found)[:10],
-        )
-    entries = []
-    for section, files in sorted(found.items()):
-        section_faults = Faults(section=f"{name}/{section}")
-        entry = _entry(name, section, files, folder, patients, section_faults)
-        faults.found.extend(section_faults.found)
-        if entry is not None and not len(section_faults):
-            entries.append(entry)
-    return entries, faults.found
+
+    def find(self) -> Mapping[str, _Found]:
+        """Images and given spots by section."""
+        return _find(self.folder, self.faults)
+
+    def entry(self, key: SectionKey, found: _Found, faults: Faults) -> SectionEntry:
+        """Make the entry of a slide."""
+        check_one("image", found.images, faults, file=self.folder / key.section_id)
+        if found.spots:
+            check_one("spot file", found.spots, faults, file=found.spots[0])
+        files = dict(_roles(found, self.folder))
+        check_inside(files.values(), self.folder, faults, may_be_folders=True)
+        return SectionEntry(key, self.patients.get(key.section_id, key.section_id), files)
 
 
 def _find(folder: Path, faults: Faults) -> dict[str, _Found]:
@@ -139,41 +123,6 @@ def _starts_as_image(path: Path) -> bool:
             return file.read(8).startswith(IMAGE_STARTS)
     except OSError:
         return False
-
-
-def _entry(
-    cohort: str, section: str, found: _Found, folder: Path, patients: Mapping[str, str], faults: Faults
-) -> SectionEntry | None:
-    """Make the entry of a section; whatever is wrong with it goes to ``faults``."""
-    try:
-        key = SectionKey(cohort, section)
-    except DataError as error:
-        file = (*found.images, *found.spots)[0]
-        faults.add("a section has an unusable name", file=file, found=repr(section), expected=error.message)
-        return None
-    _require_one("image", found.images, folder / section, faults)
-    if found.spots:
-        _require_one("spot file", found.spots, found.spots[0], faults)
-    files = dict(_roles(found, folder))
-    for path in files.values():
-        try:
-            require_inside(path, folder, section=str(key), may_be_folder=True)
-        except DataError as error:
-            faults.found.append(error)
-    return SectionEntry(key, patients.get(section, section), files)
-
-
-def _require_one(what: str, paths: list[Path], file: Path, faults: Faults) -> None:
-    if not paths:
-        faults.add(f"a section has no {what}", MissingArtifactError, file=file, expected=f"one {what}")
-    elif len(paths) > 1:
-        faults.add(
-            f"a section has more than one {what}",
-            file=paths[0],
-            found=[path.name for path in paths],
-            expected=f"one {what}",
-            hint="move the others out of the folder",
-        )
 
 
 def _roles(found: _Found, folder: Path) -> Iterator[tuple[str, Path]]:

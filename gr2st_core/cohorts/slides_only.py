@@ -25,7 +25,7 @@ from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.given_spots import CSV, given_pitch_px, read_given_spots
 from gr2st_core.cohorts.records import IMAGE, RawSection, SectionEntry
 from gr2st_core.cohorts.scale import FACTS
-from gr2st_core.cohorts.slides_listing import SPOTS, holds_images, list_slides
+from gr2st_core.cohorts.slides_listing import SPOTS, SlidesListing, holds_images
 from gr2st_core.cohorts.spot_grid import lay_grid
 from gr2st_core.errors import DataError
 from gr2st_core.images.pixels import SlideImage
@@ -47,23 +47,11 @@ class SlidesReader:
         return holds_images(folder)
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the slides of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        return list_slides(name, folder)
+        """List the sections, and every fault that a listing can see."""
+        return SlidesListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Take or lay the spots of one slide; a grid needs its tissue, so an image without a pyramid is decoded.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Take or lay the spots of one slide; a grid needs its tissue, so an image without a pyramid is decoded."""
         faults = Faults(section=str(entry.key))
         facts = read_cohort_file(entry.files[FACTS].parent, faults) if FACTS in entry.files else CohortFile()
         path = entry.files.get(SPOTS)

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.records import RawSection, SectionEntry
-from gr2st_core.cohorts.spaceranger_listing import BINS_FOLDER, MATRIX, is_sample, list_samples, subfolders
+from gr2st_core.cohorts.spaceranger_listing import BINS_FOLDER, MATRIX, SpaceRangerListing, is_sample, subfolders
 from gr2st_core.cohorts.visium_section import read_visium
 from gr2st_core.errors import DataError
 from gr2st_core.settings import DEFAULT_LIMITS, Limits
@@ -41,21 +41,9 @@ class SpaceRangerReader:
             return False  # a folder that cannot be listed is nobody's
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        return list_samples(name, folder)
+        """List the sections, and every fault that a listing can see."""
+        return SpaceRangerListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one section.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one section."""
         return read_visium(entry, Faults(section=str(entry.key)), limits)

@@ -6,36 +6,37 @@ Belongs here: layout, links, sizes, and the signs of a probe-level matrix. Does 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.matrix_checks import within_limits
-from gr2st_core.errors import SchemaError
+from gr2st_core.containers.hdf5_guard import arrays_in, declared_bytes, member
 from gr2st_core.settings import Limits
 
 PROBE_HINT = "give filtered_feature_bc_matrix.h5 of the same run, which has one row per gene"
 _PROBE_FIELDS = {"gene_id", "probe_region", "probe_type", "filtered_probes"}
-_MAX_OBJECTS = 200
 _MAX_CHUNK = 2**27
 _ENTRIES = ("data", "indices")
 
 
 def matrix_group(file: Any) -> Any:
-    """Group of the matrix: ``matrix``, or in the second version the genome's."""
-    groups = [file["matrix"]] if "matrix" in file else list(file.values())
-    if len(groups) == 1 and hasattr(groups[0], "keys") and {"barcodes", "indptr", "shape"} <= set(groups[0]):
-        return groups[0]
-    return None
+    """Group of the matrix: ``matrix``, or in the second version the genome's; None without one.
+
+    Raises
+    ------
+    SchemaError
+        It is a link.
+    """
+    names = ["matrix"] if "matrix" in set(file) else list(file)  # `in file` would follow a link
+    if len(names) != 1:
+        return None
+    group = member(file, names[0])
+    return group if hasattr(group, "keys") and {"barcodes", "indptr", "shape"} <= set(group) else None
 
 
 def check_declared(file: Any, path: Path, faults: Faults, limits: Limits) -> None:
     """Judge the sizes that a file declares, and refuse what would make a reader look elsewhere."""
-    import h5py
-
     group = matrix_group(file)
     if group is None:
         faults.add(
@@ -45,7 +46,7 @@ def check_declared(file: Any, path: Path, faults: Faults, limits: Limits) -> Non
             expected="a group 'matrix', or one group of one genome, with barcodes, indices, indptr, data and shape",
         )
         return
-    sets = {name: item for name, item in _objects(group, path) if isinstance(item, h5py.Dataset)}
+    sets = dict(arrays_in(group, path))
     is_third = "features" in group
     names, ids = ("features/name", "features/id") if is_third else ("gene_names", "genes")
     needed = {"barcodes", "data", "indices", "indptr", "shape", names, ids}
@@ -54,7 +55,7 @@ def check_declared(file: Any, path: Path, faults: Faults, limits: Limits) -> Non
         return
     if {name.rpartition("/")[2] for name in sets} & _PROBE_FIELDS:
         refuse_probes(path, faults, sorted({name.rpartition("/")[2] for name in sets} & _PROBE_FIELDS))
-    others = sum(_n_bytes(item) for name, item in sets.items() if name not in _ENTRIES)
+    others = sum(declared_bytes(item) for name, item in sets.items() if name not in _ENTRIES)
     if others > limits.max_bytes:
         faults.add(
             "an HDF5 file unpacks to too many bytes",
@@ -66,29 +67,6 @@ def check_declared(file: Any, path: Path, faults: Faults, limits: Limits) -> Non
         )
     elif within_limits(sets["barcodes"].size, sets["data"].size, faults, file=path, limits=limits):
         _check_shapes(sets, names, path, faults)
-
-
-def _objects(group: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Everything below a group, by path; no deeper and no more than a matrix of this kind has."""
-    import h5py
-
-    if len(group) > _MAX_OBJECTS or prefix.count("/") > 3:
-        raise SchemaError("an HDF5 file is not laid out as a 10x matrix", file=path, field=prefix, found=len(group))
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise SchemaError("an HDF5 file links elsewhere", file=path, field=prefix + name, expected="data in place")
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            yield from _objects(item, path, f"{prefix}{name}/")
-        elif item.is_virtual or item.external:
-            raise SchemaError("an HDF5 file keeps data elsewhere", file=path, field=prefix + name)
-        yield prefix + name, item
-
-
-def _n_bytes(dataset: Any) -> int:
-    """Bytes that loading takes: of the whole, or of a chunk where that is more."""
-    chunk = int(np.prod(dataset.chunks, dtype=np.float64)) if dataset.chunks else 0
-    return max(int(dataset.size or 0), chunk) * int(dataset.dtype.itemsize)
 
 
 def _check_shapes(sets: dict[str, Any], names: str, path: Path, faults: Faults) -> None:
@@ -110,7 +88,9 @@ def _check_shapes(sets: dict[str, Any], names: str, path: Path, faults: Faults) 
             found=declared,
             expected=[n_genes, n_spots],
         )
-    elif any(sets[name].ndim != 1 or _n_bytes(sets[name]) > 16 * sets[name].size + _MAX_CHUNK for name in _ENTRIES):
+    elif any(
+        sets[name].ndim != 1 or declared_bytes(sets[name]) > 16 * sets[name].size + _MAX_CHUNK for name in _ENTRIES
+    ):
         faults.add("an HDF5 file is stored in chunks that are too large", file=path, field=_ENTRIES)
     elif any(sets[name].dtype.kind not in "iuf" for name in _ENTRIES):
         faults.add("counts are not numbers", file=path, field=_ENTRIES, found=[str(sets[n].dtype) for n in _ENTRIES])

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
-from gr2st_core.cohorts.cohort_file import COHORT_FILE, read_cohort_file
+from gr2st_core.cohorts.cohort_file import COHORT_FILE
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.patients import PATIENTS_FILE, read_patients
+from gr2st_core.cohorts.listing import Listing
 from gr2st_core.cohorts.records import COUNTS, SectionEntry
-from gr2st_core.cohorts.regions import REGIONS, region_files
 from gr2st_core.cohorts.spaceranger_declared import PROBE_HINT
 from gr2st_core.cohorts.spaceranger_matrix import holds_10x_matrix
 from gr2st_core.cohorts.visium_files import (
@@ -26,7 +25,7 @@ from gr2st_core.cohorts.visium_files import (
     make_entry,
     spatial_files,
 )
-from gr2st_core.errors import DataError, MissingArtifactError
+from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
 MATRIX = "filtered_feature_bc_matrix"
@@ -36,38 +35,26 @@ _BIN = re.compile(r"square_([0-9]{3})um")
 _OTHER_H5 = ("raw_", "molecule_info", "probe", "feature_slice", "cell_matrix")
 
 
-def list_samples(name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-    """List the sections of cohort ``name``, sorted by key, and the faults found.
+class SpaceRangerListing(Listing[Path]):
+    """Lists the samples of a folder.
 
     A sample's folder names its section; where the cohort folder itself is the sample, the cohort does. The patient is
     what ``patients.tsv`` says and nothing else. Of Visium HD the bins of ``bin_um`` in ``cohort.yml`` are read, without
     it those of 16 um, or the coarsest below.
-
-    Raises
-    ------
-    SchemaError
-        If ``name`` cannot name a cohort.
     """
-    SectionKey(name, "any")
-    faults = Faults(cohort=name)
-    patients = read_patients(folder, faults)
-    bin_um = read_cohort_file(folder, faults).bin_um
-    if len(faults):
-        return [], faults.found
-    samples = (
-        {name: folder} if is_sample(folder) else {path.name: path for path in subfolders(folder) if is_sample(path)}
-    )
-    note_unknown(patients, sorted(samples), folder, faults)
-    labels = region_files(folder)
-    entries = []
-    for section, path in sorted(samples.items()):
-        section_faults = Faults(section=f"{name}/{section}")
-        found = replace(_find(section, path, bin_um, section_faults), annotations=labels_of(section, labels))
-        entry = make_entry(name, found, folder, patients.get(section), section_faults)
-        faults.found.extend(section_faults.found)
-        if entry is not None and not len(section_faults):
-            entries.append(entry)
-    return entries, faults.found
+
+    reads: ClassVar[frozenset[str]] = frozenset({"bin_um"})
+
+    def find(self) -> Mapping[str, Path]:
+        """Folders of samples."""
+        if is_sample(self.folder):
+            return {self.cohort: self.folder}
+        return {path.name: path for path in subfolders(self.folder) if is_sample(path)}
+
+    def entry(self, key: SectionKey, found: Path, faults: Faults) -> SectionEntry | None:
+        """Make the entry of a sample."""
+        files = _find(found, self.stated.bin_um, self.labels_of(key.section_id), faults)
+        return make_entry(key, files, self.folder, self.patients.get(key.section_id), faults)
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -86,23 +73,6 @@ def is_sample(folder: Path) -> bool:
     )
 
 
-def labels_of(section: str, labels: Mapping[str, Path]) -> dict[str, Path]:
-    """Annotation of a section by kind: its label file, if it has one."""
-    return {REGIONS: labels[section]} if section in labels else {}
-
-
-def note_unknown(patients: Mapping[str, str], sections: list[str], folder: Path, faults: Faults) -> None:
-    """Note sections that only the patient table knows."""
-    if unknown := sorted(set(patients) - set(sections)):
-        faults.add(
-            "the patient table names sections that the folder does not hold",
-            file=folder / PATIENTS_FILE,
-            field="section_id",
-            found=unknown[:10],
-            expected=sections[:10],
-        )
-
-
 def _outs(folder: Path) -> Path:
     return folder / "outs" if (folder / "outs").is_dir() else folder
 
@@ -111,15 +81,15 @@ def _is_matrix_name(name: str) -> bool:
     return name.endswith((f"{MATRIX}.h5", MATRIX, "raw_probe_bc_matrix.h5"))
 
 
-def _find(section: str, folder: Path, bin_um: int | None, faults: Faults) -> FoundSection:
+def _find(folder: Path, bin_um: int | None, labels: Mapping[str, Path], faults: Faults) -> FoundSection:
     outs = _outs(folder)
     inner = _bin_folder(outs / BINS_FOLDER, bin_um, faults) if (outs / BINS_FOLDER).is_dir() else outs
     fullres = [image for place in dict.fromkeys((folder, outs)) for image in images_in(place)]
     if inner is None:
-        return FoundSection(section, outs, {}, fullres)
+        return FoundSection(outs, {}, fullres, labels)
     files = spatial_files(dict.fromkeys((inner / "spatial", outs / "spatial")))
     counts = _find_matrix(inner, faults)
-    return FoundSection(section, inner, {**files, **({COUNTS: counts} if counts else {})}, fullres)
+    return FoundSection(inner, {**files, **({COUNTS: counts} if counts else {})}, fullres, labels)
 
 
 def _bin_folder(folder: Path, bin_um: int | None, faults: Faults) -> Path | None:

@@ -18,6 +18,7 @@ from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.matrix_checks import check_ids, checked_counts
 from gr2st_core.cohorts.spaceranger_declared import check_declared, matrix_group, refuse_probes
 from gr2st_core.cohorts.spaceranger_mtx import GENE_EXPRESSION, read_mtx_folder
+from gr2st_core.containers.hdf5_guard import open_hdf5
 from gr2st_core.errors import SchemaError
 from gr2st_core.settings import Limits
 from gr2st_core.types import BoolArray, Counts
@@ -37,27 +38,22 @@ def read_matrix(path: Path, faults: Faults, limits: Limits) -> tuple[list[str], 
 
 def holds_10x_matrix(path: Path) -> bool:
     """Tell whether a file is an HDF5 file with a 10x count matrix; false if it cannot be opened."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return matrix_group(file) is not None
-    except (OSError, KeyError):
+    except SchemaError:
         return False  # what it is cannot be said, so it is not taken for one
 
 
 def _read_h5(path: Path, faults: Faults, limits: Limits) -> tuple[list[str], Counts | None]:
-    import h5py
-
     before = len(faults)
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             check_declared(file, path, faults, limits)
-        return _load(path, faults, limits) if len(faults) == before else ([], None)
+            if len(faults) == before:
+                return _load(path, faults, limits)
     except SchemaError as error:
         faults.take(error)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:  # h5py raises KeyError for an object it cannot read
-        faults.add("an HDF5 file is damaged", file=path, found=str(error)[:200], hint="fetch the file again")
     return [], None
 
 

@@ -6,22 +6,22 @@ Belongs here: names, patients, safety of stores, the one table. Does not belong 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gr2st_core.cohorts.anndata_listing import SAMPLE, annotations_of, key_of, note_unknown_sections
+from gr2st_core.cohorts.anndata_listing import SAMPLE
 from gr2st_core.cohorts.anndata_parts import AnnDataParts
 from gr2st_core.cohorts.anndata_sample import patients_in
-from gr2st_core.cohorts.cohort_file import read_cohort_file
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
+from gr2st_core.cohorts.listing import Listing, check_inside
 from gr2st_core.cohorts.patient_names import PatientIds
-from gr2st_core.cohorts.patients import read_patients
 from gr2st_core.cohorts.records import IMAGE, SectionEntry
 from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.containers.store_image import store_image
 from gr2st_core.containers.zarr_guard import is_store, require_safe_store
-from gr2st_core.errors import DataError, SchemaError
+from gr2st_core.errors import SchemaError
 from gr2st_core.settings import DEFAULT_LIMITS
 from gr2st_core.types import SectionKey
 
@@ -33,33 +33,29 @@ def list_stores(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_store(path) and (path / _TABLES).is_dir())
 
 
-def list_sections(name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-    """List the sections of cohort ``name``, sorted by key, and the faults found.
+class SpatialDataListing(Listing[Path]):
+    """Lists the stores of a folder."""
 
-    A section with a fault is left out; if the patient table or the cohort file is damaged none is listed.
+    def find(self) -> Mapping[str, Path]:
+        """Stores by their names without the suffix."""
+        self._ids = PatientIds(self.folder, self.patients)
+        return {store.name.removesuffix(".zarr"): store for store in list_stores(self.folder)}
 
-    Raises
-    ------
-    SchemaError
-        If ``name`` cannot name a cohort.
-    """
-    SectionKey(name, "any")
-    faults = Faults(cohort=name)
-    patients = read_patients(folder, faults)
-    read_cohort_file(folder, faults)
-    if len(faults):
-        return [], faults.found
-    stores = list_stores(folder)
-    note_unknown_sections(folder, patients, [_section(store) for store in stores], faults)
-    ids = PatientIds(folder, patients)
-    entries = []
-    for store in stores:
-        own = Faults(section=f"{name}/{_section(store)}")
-        entry = _entry(name, store, folder, ids, own)
-        faults.found.extend(own.found)
-        if entry is not None and not len(own):
-            entries.append(entry)
-    return sorted(entries, key=lambda entry: entry.key), faults.found
+    def entry(self, key: SectionKey, found: Path, faults: Faults) -> SectionEntry | None:
+        """Make the entry of a section from its store, which is judged before it is opened."""
+        require_inside(found, self.folder, may_be_folder=True)
+        annotations = self.labels_of(key.section_id)
+        check_inside(annotations.values(), self.folder, faults)
+        require_safe_store(found)
+        obs = AnnDataParts(open_table(found), found, faults, DEFAULT_LIMITS).table("obs")
+        image = store_image(found)
+        if len(faults):
+            return None
+        patient = self._ids.of(
+            key.section_id, [] if obs is None else patients_in(obs), faults, source="a column of obs"
+        )
+        files = {SAMPLE: found, **({} if image is None else {IMAGE: found}), **facts_file(self.folder)}
+        return None if patient is None else SectionEntry(key, patient, files, annotations)
 
 
 def open_table(store: Path, section: str | None = None) -> Any:
@@ -94,27 +90,3 @@ def open_table(store: Path, section: str | None = None) -> Any:
             hint="write a store with the table that is meant",
         )
     return table
-
-
-def _section(store: Path) -> str:
-    return store.name.removesuffix(".zarr")
-
-
-def _entry(cohort: str, store: Path, folder: Path, ids: PatientIds, faults: Faults) -> SectionEntry | None:
-    key = key_of(cohort, _section(store), store, faults)
-    if key is None:
-        return None
-    try:
-        require_inside(store, folder, may_be_folder=True)
-        annotations = annotations_of(key.section_id, folder)
-        require_safe_store(store)
-        obs = AnnDataParts(open_table(store), store, faults, DEFAULT_LIMITS).table("obs")
-        image = store_image(store)
-    except DataError as error:
-        faults.add(error.message, type(error), **error.context)
-        return None
-    if len(faults):
-        return None
-    patient = ids.of(key.section_id, [] if obs is None else patients_in(obs), faults, source="a column of obs")
-    files = {SAMPLE: store, **({} if image is None else {IMAGE: store}), **facts_file(folder)}
-    return None if patient is None else SectionEntry(key, patient, files, annotations)

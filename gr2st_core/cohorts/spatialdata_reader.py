@@ -27,7 +27,7 @@ from gr2st_core.cohorts.anndata_sample import Sample, read_sample
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.records import RawSection, SectionEntry
 from gr2st_core.cohorts.scale import facts_of
-from gr2st_core.cohorts.spatialdata_listing import list_sections, list_stores, open_table
+from gr2st_core.cohorts.spatialdata_listing import SpatialDataListing, list_stores, open_table
 from gr2st_core.cohorts.spot_scale import StatedScale, checked_positions
 from gr2st_core.cohorts.store_shapes import Shapes, read_shapes
 from gr2st_core.containers.store_image import store_image
@@ -51,23 +51,11 @@ class SpatialDataReader:
             return False  # a folder that cannot be listed is nobody's
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        return list_sections(name, folder)
+        """List the sections, and every fault that a listing can see."""
+        return SpatialDataListing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one store.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one store."""
         if SAMPLE not in entry.files:
             raise MissingArtifactError("a section has no store", section=str(entry.key), expected=self.expects)
         store, faults = entry.files[SAMPLE], Faults(section=str(entry.key))

@@ -14,9 +14,9 @@ from scipy.spatial import cKDTree
 
 from gr2st_core.cohorts.cohort_file import COHORT_FILE
 from gr2st_core.cohorts.faults import Faults
+from gr2st_core.cohorts.scale import VISIUM_PITCH_UM
 from gr2st_core.types import FloatArray, StrArray
 
-VISIUM_PITCH_UM = 100.0
 _VISIUM_DIAMETERS = (0.45, 0.75)
 """Spot diameter in pitches. Spots are 55 um wide; Space Ranger writes the diameter of a "theoretical 65 um spot", other
 writers that of 55 um, so the diameter tells that an array is Visium and the pitch how large a pixel is."""

@@ -6,16 +6,17 @@ full resolution; the entry made of them. Does not belong here: which folders of 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gr2st_core.cohorts.faults import Faults
-from gr2st_core.cohorts.files import require_inside
-from gr2st_core.cohorts.patients import PATIENTS_FILE
+from gr2st_core.cohorts.listing import check_inside, check_one
+from gr2st_core.cohorts.patients import refuse_patient
 from gr2st_core.cohorts.records import COUNTS, IMAGE, SectionEntry
 from gr2st_core.cohorts.visium_section import POSITIONS, SCALE
-from gr2st_core.errors import DataError, MissingArtifactError
+from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
 POSITION_NAMES = ("tissue_positions.parquet", "tissue_positions.csv", "tissue_positions_list.csv")
@@ -28,7 +29,6 @@ FULLRES_SUFFIXES = {".tif", ".tiff", ".btf", ".svs", ".ndpi", ".jpg", ".jpeg", "
 class FoundSection:
     """Files of one section as their names say, nothing checked."""
 
-    section: str
     folder: Path
     files: Mapping[str, Path]
     fullres: list[Path] = field(default_factory=list)
@@ -41,7 +41,7 @@ def spatial_files(folders: Iterable[Path]) -> dict[str, Path]:
     folders = list(folders)
     found: dict[str, Path] = {}
     for role, names in wanted.items():
-        paths = [folder / name for folder in folders for name in names if _is_there(folder / name)]
+        paths = [folder / name for folder in folders for name in names if os.path.lexists(folder / name)]
         if paths:
             found[role] = paths[0]
     return found
@@ -53,43 +53,17 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def make_entry(
-    cohort: str, found: FoundSection, cohort_folder: Path, patient: str | None, faults: Faults
+    key: SectionKey, found: FoundSection, cohort_folder: Path, patient: str | None, faults: Faults
 ) -> SectionEntry | None:
     """Make the entry of a section; whatever is wrong with it goes to ``faults``."""
-    try:
-        key = SectionKey(cohort, found.section)
-    except DataError as error:
-        name = repr(found.section)
-        faults.add("a section has an unusable name", file=found.folder, found=name, expected=error.message)
-        return None
     files = {**found.files, **({IMAGE: found.fullres[0]} if found.fullres else {})}
-    if len(found.fullres) > 1:
-        faults.add(
-            "a section has more than one image",
-            file=found.fullres[0].parent,
-            found=[path.name for path in found.fullres],
-            expected="one image beside the folder spatial",
-            hint="move the others out of the folder",
-        )
+    if found.fullres:
+        check_one("image", found.fullres, faults, file=found.fullres[0])
     for role, expected in ((COUNTS, "filtered_feature_bc_matrix.h5"), (POSITIONS, POSITION_NAMES), (SCALE, SCALE_NAME)):
         if role not in files and not any(fault.context.get("field") == role for fault in faults.found):
             faults.add("a section lacks a file", MissingArtifactError, file=found.folder, field=role, expected=expected)
-    for path in (*files.values(), *found.annotations.values()):
-        try:
-            require_inside(path, cohort_folder, section=str(key), may_be_folder=True)
-        except DataError as error:
-            faults.found.append(error)
+    check_inside((*files.values(), *found.annotations.values()), cohort_folder, faults, may_be_folders=True)
     if patient is None:
-        faults.add(
-            "a section has no patient",
-            file=cohort_folder / PATIENTS_FILE,
-            field="patient_id",
-            expected="a row in the patient table",
-            hint=f"add the row: {found.section}<tab><patient>",
-        )
+        refuse_patient(key.section_id, cohort_folder, faults, expected="a row in the patient table")
         return None
     return SectionEntry(key, patient, files, found.annotations)
-
-
-def _is_there(path: Path) -> bool:
-    return path.exists() or path.is_symlink()

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gr2st_core.cohorts.faults import Faults
-
-VISIUM_PITCH_UM = 100.0
-"""Centre to centre distance of neighbouring spots of a Visium slide, which are 55 um wide."""
+from gr2st_core.cohorts.scale import VISIUM_PITCH_UM
 
 _MAX_BYTES = 2**16
 _SPOT_SHARE = (0.45, 0.8)

@@ -17,16 +17,18 @@ pathologist's label, becomes the spots' region unless ``regions/`` has labels of
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
-from gr2st_core.cohorts.patients import read_patients
+from gr2st_core.cohorts.listing import Listing
 from gr2st_core.cohorts.records import COUNTS, RawSection, SectionEntry
-from gr2st_core.cohorts.regions import REGIONS, region_files
-from gr2st_core.cohorts.spaceranger_listing import labels_of, note_unknown, subfolders
+from gr2st_core.cohorts.regions import REGIONS
+from gr2st_core.cohorts.spaceranger_listing import subfolders
 from gr2st_core.cohorts.visium_files import FoundSection, images_in, make_entry, spatial_files
 from gr2st_core.cohorts.visium_section import POSITIONS, read_visium
 from gr2st_core.cohorts.wu2021_metadata import read_labels, read_patient
@@ -52,41 +54,11 @@ class Wu2021Reader:
             return False  # a folder that cannot be listed is nobody's
 
     def entries(self, name: str, folder: Path) -> tuple[list[SectionEntry], list[DataError]]:
-        """List the sections of cohort ``name``, sorted by key, and every fault that a listing can see.
-
-        Raises
-        ------
-        SchemaError
-            If ``name`` cannot name a cohort.
-        """
-        SectionKey(name, "any")
-        faults = Faults(cohort=name)
-        patients = read_patients(folder, faults)
-        if len(faults):
-            return [], faults.found
-        sections = {*_sections(folder / MATRICES, _MATRIX_SUFFIX), *_sections(folder / SPATIAL, _SPATIAL_SUFFIX)}
-        note_unknown(patients, sorted(sections), folder, faults)
-        labels = region_files(folder)
-        entries = []
-        for section in sorted(sections):
-            section_faults = Faults(section=f"{name}/{section}")
-            found = _find(section, folder)
-            patient = patients.get(section) or _patient(found, folder, section_faults)
-            found = replace(found, annotations={**found.annotations, **labels_of(section, labels)})
-            entry = make_entry(name, found, folder, patient, section_faults)
-            faults.found.extend(section_faults.found)
-            if entry is not None and not len(section_faults):
-                entries.append(entry)
-        return entries, faults.found
+        """List the sections, and every fault that a listing can see."""
+        return _Wu2021Listing(name, folder).listed()
 
     def read(self, entry: SectionEntry, limits: Limits = DEFAULT_LIMITS) -> RawSection:
-        """Parse one section and the labels of its spots.
-
-        Raises
-        ------
-        DataError
-            A ``CohortError`` that lists all faults where there are several.
-        """
+        """Parse one section and the labels of its spots."""
         faults = Faults(section=str(entry.key))
         path = entry.annotations.get(REGIONS)
         labels = read_labels(path, faults) if path is not None and path.name.endswith(_METADATA_SUFFIX) else None
@@ -109,17 +81,30 @@ def _sections(folder: Path, suffix: str) -> list[str]:
     return [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
 
 
+class _Wu2021Listing(Listing[FoundSection]):
+    reads: ClassVar[frozenset[str]] = frozenset()
+
+    def find(self) -> Mapping[str, FoundSection]:
+        matrices, spatial = self.folder / MATRICES, self.folder / SPATIAL
+        sections = {*_sections(matrices, _MATRIX_SUFFIX), *_sections(spatial, _SPATIAL_SUFFIX)}
+        return {section: _find(section, self.folder) for section in sections}
+
+    def entry(self, key: SectionKey, found: FoundSection, faults: Faults) -> SectionEntry | None:
+        patient = self.patients.get(key.section_id) or _patient(found, self.folder, faults)
+        found = replace(found, annotations={**found.annotations, **self.labels_of(key.section_id)})
+        return make_entry(key, found, self.folder, patient, faults)
+
+
 def _find(section: str, folder: Path) -> FoundSection:
     files = spatial_files([folder / SPATIAL / f"{section}{_SPATIAL_SUFFIX}"])
     counts = folder / MATRICES / f"{section}{_MATRIX_SUFFIX}"
     metadata = folder / METADATA / f"{section}{_METADATA_SUFFIX}"
     places = [place for place in (folder, folder / "images") if place.is_dir()]
     return FoundSection(
-        section=section,
         folder=folder,
         files={**files, **({COUNTS: counts} if counts.is_dir() else {})},
         fullres=[image for place in places for image in images_in(place) if image.stem == section],
-        annotations={REGIONS: metadata} if metadata.exists() or metadata.is_symlink() else {},
+        annotations={REGIONS: metadata} if os.path.lexists(metadata) else {},
     )
 
 

@@ -92,14 +92,15 @@ def embedded_image(root: Any, file: Path, section: str | None = None) -> Embedde
 def _scale(library: Any, image: str, file: Path, section: str | None) -> float:
     field = f"scalefactors/tissue_{image}_scalef"
     factor = member(library, field)
-    value = np.asarray(np.nan if factor is None or factor.shape not in ((), (1,)) else factor[()])
-    if value.dtype.kind not in "iuf" or not (np.isfinite(value).all() and (value > 0).all()):
+    is_number = getattr(factor, "shape", None) in ((), (1,)) and factor.dtype.kind in "iuf"
+    value = np.asarray(factor[()] if is_number else np.nan)
+    if not (np.isfinite(value).all() and (value > 0).all()):
         raise ImageError(
             "an embedded image has no scale",
             file=file,
             section=section,
             field=field,
-            found=None if factor is None else str(value),
+            found=None if factor is None else str(value if is_number else factor),
             expected="image pixels per pixel of the spot positions",
         )
     return float(value.reshape(())[()])

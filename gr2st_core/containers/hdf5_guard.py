@@ -16,7 +16,9 @@ from gr2st_core.errors import SchemaError
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 8
-_DAMAGE = (OSError, KeyError, RuntimeError, ValueError)  # what h5py raises on a damaged file
+_MAX_OBJECTS = 2**15
+_DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)
+"""What h5py raises on a damaged file, and on types that numpy lacks."""
 
 
 def is_hdf5(path: Path) -> bool:
@@ -72,39 +74,59 @@ def member(group: Any, path: str) -> Any:
     return node
 
 
-def require_bounded(node: Any, file: Path, *, max_bytes: int, depth: int = 0) -> int:
-    """Add up the bytes that an array or all arrays of a group declare; more than ``max_bytes`` are refused.
+def arrays_in(root: Any, file: Path) -> Iterator[tuple[str, Any]]:
+    """Yield every array at and below a node, with its path below that.
+
+    Raises
+    ------
+    SchemaError
+        There are links, or groups that hold themselves: nested too deep, or more than any file has.
+    """
+    waiting, n_seen = [("", root)], 0
+    while waiting:
+        path, node = waiting.pop()
+        n_seen += 1
+        if path.count("/") >= _MAX_DEPTH or n_seen > _MAX_OBJECTS:
+            raise SchemaError(
+                "groups are nested too deep",
+                file=file,
+                field=node.name,
+                found=f"{path.count('/') + 1} levels, {n_seen} objects",
+                expected=f"at most {_MAX_DEPTH} levels and {_MAX_OBJECTS} objects",
+            )
+        if hasattr(node, "keys"):
+            waiting.extend((f"{path}/{name}".lstrip("/"), member(node, name)) for name in _names(node))
+        elif hasattr(node, "shape"):
+            yield path, node
+
+
+def require_bounded(node: Any, file: Path, *, max_bytes: int) -> None:
+    """Refuse an array, or all arrays of a group, that declare more than ``max_bytes`` together.
 
     Raises
     ------
     SchemaError
         Too large, nested too deep, or with links.
     """
-    if depth > _MAX_DEPTH:
-        raise SchemaError("groups are nested too deep", file=file, field=node.name, expected=f"{_MAX_DEPTH} levels")
-    if hasattr(node, "keys"):
-        total = 0
-        for name in _names(node):
-            total += require_bounded(member(node, name), file, max_bytes=max_bytes - total, depth=depth + 1)
-        return total
-    total = declared_bytes(node)
-    total += _categories_bytes(node, file, max_bytes)
-    if total > max_bytes:
-        raise SchemaError(
-            "an array declares too many bytes",
-            file=file,
-            field=node.name,
-            found=f"{total} bytes, shape {node.shape}",
-            expected=f"at most {max_bytes} bytes",
-            hint="raise limits.max_bytes in the settings if the array is meant to be that large",
-        )
-    return total
+    total = 0
+    for _, array in arrays_in(node, file):
+        total += declared_bytes(array) + _categories_bytes(array, file, max_bytes)
+        if total > max_bytes:
+            raise SchemaError(
+                "an array declares too many bytes",
+                file=file,
+                field=array.name,
+                found=f"{total} bytes, shape {array.shape}",
+                expected=f"at most {max_bytes} bytes",
+                hint="raise limits.max_bytes in the settings if the array is meant to be that large",
+            )
 
 
 def declared_bytes(array: Any) -> int:
     """Bytes that reading an array takes: its own, or one chunk where that is larger."""
     chunk = math.prod(getattr(array, "chunks", None) or (0,))
-    return int(max(math.prod(array.shape), chunk) * array.dtype.itemsize)
+    n_entries = 0 if array.shape is None else math.prod(array.shape)
+    return int(max(n_entries, chunk) * array.dtype.itemsize)
 
 
 def _names(group: Any) -> list[str]:

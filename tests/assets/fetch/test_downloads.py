@@ -179,7 +179,7 @@ def test_a_redirect_elsewhere_is_refused_unless_it_is_https(site: Any, get: Get,
     site.redirects["/moved"] = location
     with pytest.raises(SchemaError) as caught:
         get(path="/moved")
-    assert (caught.value.context["field"], caught.value.context["found"]) == ("redirect", location)
+    assert (caught.value.context["field"], caught.value.context["found"]) == ("url", location)
     assert left(target) == []
 
 

@@ -17,8 +17,9 @@ from gr2st_assets.checksums import digest_of
 from gr2st_assets.fetch import fetch
 from gr2st_assets.inbox import wrong_checksums
 from gr2st_assets.journeys import fetch_cohort
+from gr2st_assets.listings import files_of
 from gr2st_core.cohorts.legacy import LegacyReader
-from gr2st_core.cohorts.published import Archive, PublishedCohort, published_cohorts
+from gr2st_core.cohorts.published import Archive, Keep, MendeleyFiles, PublishedCohort, published_cohorts
 from gr2st_core.cohorts.registry import find_reader
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError, SettingsError
 
@@ -364,3 +365,27 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(MissingArtifactError) as caught:
         fetch_cohort("unheard-of", None, None, lambda _: None)
     assert caught.value.context["expected"] == ["cscc", "he2020", "her2st", "wu2021"]
+
+
+@pytest.mark.parametrize(
+    ("listing", "url", "is_allowed"),
+    [
+        ("https://data.example/list", "https://cdn.example/a", True),
+        ("https://data.example/list", "http://127.0.0.1/a", False),
+        ("https://data.example/list", "file:///etc/passwd", False),
+        ("http://127.0.0.1/list", "http://127.0.0.1/a", True),
+    ],
+)
+def test_a_publishers_list_sends_nobody_to_this_machine(
+    tmp_path: Path, listing: str, url: str, is_allowed: bool
+) -> None:
+    path = tmp_path / "list.json"
+    details = {"download_url": url, "sha256_hash": "0" * 64}
+    path.write_text(json.dumps({"version": 1, "files": [{"filename": "a", "content_details": details}]}))
+    source = MendeleyFiles(kind="mendeley", url=listing, version=1, keep=(Keep(match="a"),))
+    if is_allowed:
+        assert [file.url for file in files_of(source, lambda _: path)] == [url]
+        return
+    with pytest.raises(SchemaError) as caught:
+        files_of(source, lambda _: path)
+    assert (caught.value.context["file"], caught.value.context["found"]) == (listing, url)

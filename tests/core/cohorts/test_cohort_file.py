@@ -7,6 +7,11 @@ import pytest
 from gr2st_core.cohorts.cohort_file import CohortFile, read_cohort_file
 from gr2st_core.cohorts.faults import Faults
 
+ALIASES = "a: &a [1, 1]\n" + "".join(
+    f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""Every line doubles what the one before stands for."""
+
 
 def read(folder: Path, text: str | bytes) -> tuple[CohortFile, Faults]:
     (folder / "cohort.yml").write_bytes(text.encode() if isinstance(text, str) else text)
@@ -58,6 +63,13 @@ def test_a_wrong_entry_is_named(tmp_path: Path, text: str, field: str | None, fo
         ("!!python/object/apply:os.getcwd []\n", "a cohort file is not YAML text"),
         ("[" * 1500, "a cohort file is not YAML text"),
         ("#" * 5_000, "a cohort file is too large"),
+        (ALIASES, "a cohort file is not YAML text"),
+        ("pitch_um: 2024-13-45\n", "a cohort file is not YAML text"),
+        ("pitch_um: !!int ''\n", "a cohort file is not YAML text"),
+        ("pitch_um: !!timestamp x\n", "a cohort file is not YAML text"),
+        ("pitch_um: !!bool x\n", "a cohort file is not YAML text"),
+        (f"pitch_um: {':'.join(['59'] * 600)}.5\n", "a cohort file is not YAML text"),
+        (f"pitch_um: 0x{'f' * 4_000}\n", "a cohort file is not YAML text"),
     ],
 )
 def test_a_file_that_is_no_cohort_file_is_named(tmp_path: Path, text: str | bytes, message: str) -> None:

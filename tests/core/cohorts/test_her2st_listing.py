@@ -1,5 +1,6 @@
 """A listing finds the sound sections of a folder and names every fault of the others."""
 
+import io
 import os
 import zipfile
 from pathlib import Path
@@ -65,10 +66,21 @@ def test_annotations_are_found_per_section(cohort: Path) -> None:
     assert entry_of(cohort, "B1").annotations == {"deconvolution": unpacked}
 
 
-def test_a_damaged_archive_of_annotations_is_a_fault_but_stops_no_section(cohort: Path) -> None:
+def packed(version: int = 20, *, name: bytes = b"AA1") -> bytes:
+    """Pack an archive of one member by hand: the version that unpacks it, its name in UTF-8."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as opened:
+        opened.writestr("é1-proportion.tsv", "")
+    data = bytearray(content.getvalue().replace("é1".encode(), name))
+    data[data.index(b"PK\x01\x02") + 6] = version
+    return bytes(data)
+
+
+@pytest.mark.parametrize("content", [b"PK no more", packed(99), packed(name=b"\xff\xfe1")])
+def test_a_damaged_archive_of_annotations_is_a_fault_but_stops_no_section(cohort: Path, content: bytes) -> None:
     archive = cohort / "res/ST-deconv/props/major.zip"
     archive.parent.mkdir(parents=True)
-    archive.write_bytes(b"PK no more")
+    archive.write_bytes(content)
     sections, faults = listing(cohort)
     assert sections == ["toy/A1", "toy/B1"]
     assert [(fault.message, fault.context["file"]) for fault in faults] == [

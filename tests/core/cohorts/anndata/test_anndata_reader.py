@@ -524,6 +524,24 @@ def test_several_sections_in_one_file_are_refused(toy: Any) -> None:
     assert fault_of(toy.folder).context["found"] == ["lib", "second"]
 
 
+def test_what_a_library_cannot_read_costs_one_section_and_hides_no_cohort(toy: Any) -> None:
+    toy.write(name="Z1.h5ad")
+    with h5py.File(toy.write(), "a") as file:
+        factors = file["uns/spatial/lib/scalefactors"]
+        del factors["tissue_hires_scalef"]
+        factors.create_group("tissue_hires_scalef")
+    with h5py.File(toy.folder / "B1.h5", "w") as file:  # a type of HDF5 that numpy lacks
+        space = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(file.id, b"encoding-type", h5py.h5t.UNIX_D32LE, space)
+    assert find_reader(toy.folder).layout == "anndata"
+    entries, faults = AnnDataReader().entries("toy", toy.folder)
+    assert [str(entry.key) for entry in entries] == ["toy/Z1"]
+    assert [(fault.message, fault.context["section"]) for fault in faults] == [
+        ("an embedded image has no scale", "toy/A1"),
+        ("an HDF5 file is truncated or damaged", "toy/B1"),
+    ]
+
+
 def test_links_names_and_doubles_are_faults_of_the_listing(toy: Any, tmp_path: Path) -> None:
     outside = tmp_path / "outside.h5ad"
     toy.write().rename(outside)
@@ -535,7 +553,7 @@ def test_links_names_and_doubles_are_faults_of_the_listing(toy: Any, tmp_path: P
     toy.write(name="C.h5")
     entries, faults = AnnDataReader().entries("toy", toy.folder)
     assert entries == []
-    assert [fault.context["section"] for fault in faults] == ["toy/C", "toy/C", "toy/a b"]
+    assert [fault.context["section"] for fault in faults] == ["toy/C", "toy/a b"]
 
 
 def test_equal_files_give_equal_sections(toy: Any) -> None:

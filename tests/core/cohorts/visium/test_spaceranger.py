@@ -230,7 +230,10 @@ def _counts(*values: float) -> np.ndarray:
             _h5(**{"features/gene_id": np.array([b"E"] * 4), "features/probe_region": np.array([b"spliced"] * 4)}),
             "a matrix counts probes, not genes", None, ["gene_id", "probe_region"],
         ),
-        (lambda path, _: path.write_bytes(b"\x89HDF\r\n\x1a\n cut off"), "an HDF5 file is damaged", None, None),
+        (
+            lambda path, _: path.write_bytes(b"\x89HDF\r\n\x1a\n cut off"),
+            "an HDF5 file is truncated or damaged", None, None,
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_of_an_hdf5_matrix_is_named(
@@ -279,7 +282,7 @@ def test_a_damaged_object_of_an_hdf5_file_is_a_fault(cohort: Path, part: str) ->
         stream.seek(address)
         stream.write(b"\xff" * 4)
     fault = fault_of(cohort)
-    assert (fault.message, fault.context["file"]) == ("an HDF5 file is damaged", cohort / MATRIX)
+    assert (fault.message, fault.context["file"]) == ("an HDF5 file is truncated or damaged", cohort / MATRIX)
 
 
 def test_hdf5_links_are_refused(cohort: Path, tmp_path: Path) -> None:
@@ -289,13 +292,25 @@ def test_hdf5_links_are_refused(cohort: Path, tmp_path: Path) -> None:
         del file["matrix"]["data"]
         file["matrix"]["data"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/data")
     fault = fault_of(cohort)
-    assert (fault.message, fault.context["field"]) == ("an HDF5 file links elsewhere", "data")
+    assert (fault.message, fault.context["field"]) == ("an HDF5 file has a link", "/matrix/data")
+
+
+def test_a_matrix_that_is_a_link_elsewhere_is_refused_and_known_for_none(cohort: Path, tmp_path: Path) -> None:
+    (cohort / MATRIX).rename(tmp_path / "secret.h5")
+    with h5py.File(cohort / MATRIX, "w") as file:
+        file["matrix"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "/matrix")
+    fault = fault_of(cohort)
+    assert (fault.message, fault.context["field"]) == ("an HDF5 file has a link", "/matrix")
+    (cohort / MATRIX).rename(cohort / OUTS / "sample.h5")
+    entries, faults = SpaceRangerReader().entries("toy", cohort)
+    assert [str(entry.key) for entry in entries] == ["toy/S2"]
+    assert [fault.message for fault in faults] == ["a section has no count matrix"]
 
 
 def test_hdf5_groups_that_hold_themselves_are_refused(cohort: Path) -> None:
     with h5py.File(cohort / MATRIX, "a") as file:
         file["matrix"]["self"] = file["matrix"]
-    assert fault_of(cohort).message == "an HDF5 file is not laid out as a 10x matrix"
+    assert fault_of(cohort).message == "groups are nested too deep"
 
 
 @pytest.mark.parametrize(
