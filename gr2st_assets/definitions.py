@@ -32,7 +32,7 @@ from gr2st_assets.console import progress_logger
 from gr2st_assets.features import features_sensor, registration
 from gr2st_assets.io_manager import LakeIOManager
 from gr2st_assets.resources import Experiment, LakeResource
-from gr2st_assets.retraining import complete_cohorts, retrain, retrain_schedule
+from gr2st_assets.retraining import complete_cohorts, planned_features, retrain, retrain_schedule
 
 TABLE_ASSETS = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
@@ -44,7 +44,7 @@ ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 defs = dg.Definitions(
     assets=[registration, *ASSETS],
     jobs=[*stage_jobs(ASSETS), ingest, retrain],
-    sensors=[inbox_sensor, features_sensor(ASSETS), complete_cohorts, failed_runs],
+    sensors=[inbox_sensor, features_sensor(planned_features()), complete_cohorts, failed_runs],
     schedules=[retrain_schedule],
     resources={
         "lake": LakeResource(),

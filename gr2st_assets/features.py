@@ -33,9 +33,9 @@ registration = dg.AssetSpec(
 )
 
 
-def features_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.AutomationConditionSensorDefinition:
-    """Make the sensor that makes features of new sections, and then the fold table."""
-    keys = [asset.key for asset in assets if getattr(asset.partitions_def, "name", None) == SECTIONS.name]
+def features_sensor(names: Sequence[str]) -> dg.AutomationConditionSensorDefinition:
+    """Make the sensor that makes the named tables of new sections, and then the fold table."""
+    keys = [dg.AssetKey(name.split("/")) for name in names]
     return dg.AutomationConditionSensorDefinition(
         "features",
         target=dg.AssetSelection.assets(*keys, FOLD_TABLE),

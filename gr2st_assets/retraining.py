@@ -18,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gr2st_assets import register
 from gr2st_assets.lake import Lake
+from gr2st_assets.partitions import SECTIONS
 from gr2st_assets.project import home
 from gr2st_assets.resources import LakeResource
+from gr2st_assets.selection import assets_for, within
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import SettingsError
 
@@ -71,6 +73,14 @@ def retrain_plan() -> RetrainPlan:
         return RetrainPlan(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
     except (ValidationError, yaml.YAMLError, TypeError) as error:
         raise SettingsError("the plan of retraining is not valid", file=path, found=str(error)) from error
+
+
+def planned_features() -> list[str]:
+    """Section tables that the planned methods read; those of all methods where the plan cannot be read."""
+    try:
+        return within(assets_for(retrain_plan().methods), SECTIONS.name)
+    except SettingsError:
+        return within(assets_for(()), SECTIONS.name)
 
 
 class Cohorts(dg.Config):

@@ -7,7 +7,7 @@ from dagster._core.errors import ScheduleExecutionError
 from gr2st_assets import register, retraining
 from gr2st_assets.lake import Lake
 from gr2st_assets.register import RegisteredCohort
-from gr2st_assets.retraining import RetrainPlan, materialize_arguments, retrain_plan
+from gr2st_assets.retraining import RetrainPlan, materialize_arguments, planned_features, retrain_plan
 from gr2st_core.errors import SettingsError
 from gr2st_core.models.registry import METHODS
 
@@ -35,6 +35,14 @@ def test_a_plan_is_read_and_becomes_arguments_of_the_command(project):
         "materialize", "--panel", "fold_safe", "--settings", "quick.yml", "--cohort", "a", "--cohort", "b",
         "--target", "cp10k", "--seed", "1", "--seed", "2", "--method", "ridge_m224",
     ]  # fmt: skip
+
+
+def test_only_features_that_the_planned_methods_read_are_made_of_new_sections(project):
+    assert "image/embeddings_efficientnet_lite0_rot" in planned_features()
+    (project / "settings" / "retrain.yml").write_text("methods: [ridge_color]\n")
+    assert [name for name in planned_features() if name.startswith("image/")] == ["image/embeddings_color_texture"]
+    (project / "settings" / "retrain.yml").write_text("methods: [no_such_method]\n")
+    assert "image/embeddings_efficientnet_lite0_rot" in planned_features()
 
 
 @pytest.mark.parametrize("text", ["chron: now", "methods: []", "- a list"])
