@@ -117,10 +117,19 @@ def test_an_arrival_waits_while_its_cohort_is_being_taken_in(box, monkeypatch):
 
     monkeypatch.setattr(SectionParser, "list_folder", listed)
     (box / "new" / MARKER).touch()
-    other = FileLock(box.parent / ".ingest-new.lock", thread_local=False)
-    other.acquire()
-    threading.Timer(0.2, other.release).start()
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold():
+        with FileLock(box.parent / ".ingest-new.lock"):
+            is_held.set()
+            may_end.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    is_held.wait()
+    threading.Timer(0.5, may_end.set).start()
     assert failure_of_ingest() == "it had its turn"
+    other.join()
 
 
 def failure_of_ingest():

@@ -79,6 +79,7 @@ def test_a_saved_cohort_is_loaded_alike(folder, lake):
     found = inspect(lake, "tiny", folder, Settings(), quiet, {})
     cohort = found.cohort
     assert found.faults == []
+    assert {tuple(contents) for contents in cohort.contents.values()} == {("counts", "image", "entry")}
     register.save(lake, cohort)
     assert register.names(lake) == ["tiny"]
     assert register.load(lake, "tiny") == cohort
