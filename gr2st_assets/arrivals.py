@@ -34,17 +34,20 @@ def take_in_cohort(context: dg.OpExecutionContext, config: CohortName, lake: Lak
     Failure
         The cohort is not in the inbox, has no known layout, or no section of it can be used.
     """
+    from gr2st_assets.assets.quarantine import show_refused
     from gr2st_core.settings import load_settings
 
+    store = lake.open()
     try:
         folder = local_folder(_arrival(config.cohort))
         wrong = {fault.context["file"]: fault for fault in wrong_checksums(folder)}
         found = take_in(
-            lake.open(), context.instance, config.cohort, folder, load_settings(), _logged(context),
-            is_from_inbox=True, distrusted=wrong,
+            store, context.instance, config.cohort, folder, load_settings(), _logged(context),
+            is_from_inbox=True, distrusted=wrong, waits=True,
         )  # fmt: skip
     except Gr2stError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    show_refused(store, context.instance)
     for fault in found.faults:
         context.log.warning(f"refused: {fault}")
     if not found.cohort.entries:

@@ -1,18 +1,20 @@
 """The inbox: a folder, here or in an object store, in which a cohort is a folder that its sender has finished.
 
 Belongs here: which cohorts are complete, what state their files are in, a local copy, checksums. Does not belong here:
-what is in the files (``inspection``), sensors (``sensors``).
+what is in the files (``inspection``), sensors (``arrivals``).
 
-``<inbox>/<cohort>/`` counts once it holds ``_SUCCESS``, or ``SHA256SUMS`` and every file that it lists.
+``<inbox>/<cohort>/`` counts once it holds ``_SUCCESS``, or a whole ``SHA256SUMS`` and every file that it lists. What is
+wrong with one folder costs no other.
 """
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from filelock import FileLock
 from upath import UPath
 
 from gr2st_assets.project import home
@@ -22,6 +24,8 @@ from gr2st_core.types import SectionKey
 
 MARKER, CHECKSUMS = "_SUCCESS", "SHA256SUMS"
 COPIES = "cohorts"
+_MAX_BYTES = 2**25
+_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](?:\./)?([^\0]+)")
 
 
 @dataclass(frozen=True)
@@ -57,34 +61,73 @@ def arrivals(folder: UPath) -> tuple[list[Arrival], list[str]]:
     """
     found, waiting = [], []
     for path in sorted(folder.iterdir(), key=lambda path: path.name) if folder.exists() else []:
-        if not path.is_dir() or path.name.startswith("."):
+        if path.name.startswith(".") or not path.is_dir():
             continue
         try:
             SectionKey(path.name, "any")
         except DataError as error:
             waiting.append(f"{path.name!r} cannot name a cohort: {error.message}")
             continue
-        if missing := _missing(path):
+        try:
+            missing = _missing(path)
+            state = "" if missing else _state(path)
+        except (DataError, OSError, ValueError) as error:
+            missing = str(error)
+        if missing:
             waiting.append(f"{path.name}: waits for {missing}")
         else:
-            found.append(Arrival(path.name, path, _state(path)))
+            found.append(Arrival(path.name, path, state))
     return found, waiting
 
 
 def _missing(folder: UPath) -> str:
-    if (folder / MARKER).exists():
+    if _is_link(folder):
+        return "a folder instead of a link"
+    if (folder / MARKER).is_file():
         return ""
-    if not (folder / CHECKSUMS).exists():
+    if not _has_checksums(folder):
         return f"{MARKER} or {CHECKSUMS}"
-    absent = [name for name, _ in listed_checksums(folder) if not (folder / name).exists()]
-    return f"{absent[0]} and {len(absent) - 1} other files of {CHECKSUMS}" if absent else ""
+    names = [name for name, _ in listed_checksums(folder)]
+    if outside := [name for name in names if name.startswith("/") or ".." in PurePosixPath(name).parts]:
+        return f"a {CHECKSUMS} of its own files only, not of {outside[0]!r}"
+    absent = [name for name in names if not (folder / name).exists()]
+    if not names or absent:
+        return f"{absent[0]} and {len(absent) - 1} other files of {CHECKSUMS}" if absent else f"lines in {CHECKSUMS}"
+    return ""
 
 
-def listed_checksums(folder: UPath) -> Iterator[tuple[str, str]]:
-    """Names and SHA-256 in a file as ``sha256sum`` writes it."""
-    for line in (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition(" ")
-        yield name.lstrip(" *").removeprefix("./"), digest.lower()
+def _is_link(path: UPath) -> bool:
+    return is_local(path) and path.is_symlink()
+
+
+def _has_checksums(folder: UPath) -> bool:
+    return (folder / CHECKSUMS).exists() or _is_link(folder / CHECKSUMS)
+
+
+def listed_checksums(folder: UPath) -> list[tuple[str, str]]:
+    """Names and SHA-256 in a file as ``sha256sum`` writes it.
+
+    Raises
+    ------
+    SchemaError
+        It is no regular file of such lines, or its last line has no end.
+    """
+    path = folder / CHECKSUMS
+    if _is_link(path) or not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise SchemaError(
+            "a list of checksums cannot be used", file=path, expected=f"a regular file of at most {_MAX_BYTES} bytes"
+        )
+    *lines, rest = path.read_bytes().decode(errors="replace").replace("\r\n", "\n").split("\n")
+    found = [_LINE.fullmatch(line) for line in lines]
+    if rest or not all(found):
+        bad = next((line for line, match in zip(lines, found, strict=True) if not match), rest)
+        raise SchemaError(
+            "a list of checksums is not whole",
+            file=path,
+            found=repr(bad[:100]),
+            expected="lines as sha256sum writes them, the last one with its end",
+        )
+    return [(match[2], match[1].lower()) for match in found if match]
 
 
 def _state(folder: UPath) -> str:
@@ -105,6 +148,12 @@ def local_folder(arrival: Arrival) -> Path:
     if is_local(arrival.folder):
         return Path(arrival.folder.path)
     target = home() / COPIES / arrival.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{arrival.name}.lock")):  # a second arrival may come while this one is copied
+        return _copied(arrival, target)
+
+
+def _copied(arrival: Arrival, target: Path) -> Path:
     incoming = target.with_name(f".incoming-{arrival.name}")
     shutil.rmtree(incoming, ignore_errors=True)
     for path in _files(arrival.folder):
@@ -120,17 +169,28 @@ def local_folder(arrival: Arrival) -> Path:
 
 
 def wrong_checksums(folder: Path) -> list[DataError]:
-    """Files that are not what ``SHA256SUMS`` says, if there is one."""
+    """Files that are not what ``SHA256SUMS`` says, if there is one.
+
+    Raises
+    ------
+    SchemaError
+        As ``listed_checksums``.
+    """
     from gr2st_core.cohorts.files import file_sha256, require_inside
 
     faults: list[DataError] = []
-    if not (folder / CHECKSUMS).is_file():
+    if not _has_checksums(UPath(folder)):
         return faults
     for name, expected in listed_checksums(UPath(folder)):
         try:
             found = file_sha256(require_inside(folder / name, folder))
         except DataError as error:
             faults.append(error)
+            continue
+        except OSError as error:
+            faults.append(DataError(
+                "a file cannot be read", file=folder / name, found=str(error), hint="copy the file again",
+            ))  # fmt: skip
             continue
         if found != expected:
             faults.append(SchemaError(

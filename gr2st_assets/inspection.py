@@ -1,12 +1,12 @@
 """What a cohort folder must pass before its sections are registered.
 
-Belongs here: reading every section completely in the parsing process, and faults that only show across sections. Does
-not belong here: parsing (``gr2st_core.cohorts``), what is remembered (``register``).
+Belongs here: listing a folder and reading every section completely in the parsing process, and faults that only show
+across sections. Does not belong here: parsing (``gr2st_core.cohorts``), what is remembered (``register``).
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gr2st_core.settings import Settings
 
 _CONTENTS = ("counts", "image")
+"""Digests by which two sections are the same."""
 
 
 @dataclass(frozen=True)
@@ -55,30 +56,29 @@ def inspect(
     Parameters
     ----------
     distrusted
-        Files known to be wrong, with what is: they cost the sections they belong to.
+        Files known to be wrong, with what is: they cost the sections they belong to. A patient table or cohort file
+        costs all.
 
     Raises
     ------
     DataError
         If the folder has no known layout.
     """
-    from gr2st_core.cohorts.registry import find_reader
     from gr2st_core.training.folds import EXTERNAL
 
     if name == EXTERNAL:
         raise SchemaError("this name is kept for folds over cohorts", field="cohort", found=name, hint="choose another")
     folder = folder.resolve()
-    reader = find_reader(folder)
-    listed, faults = reader.entries(name, folder)
-    entries = [entry for entry in listed if not (_files(entry) & set(distrusted))]
-    faults.extend(distrusted.values())
     facts: dict[str, Mapping[str, Any]] = {}
     parser = SectionParser(settings.limits)
     try:
+        listing = parser.list_folder(name, folder)
+        entries, faults = _trusted(folder, listing.entries, distrusted)
+        faults = [*listing.faults, *faults]
         for number, entry in enumerate(entries):
             progress(f"{entry.key}", number, len(entries))
             try:
-                facts[str(entry.key)] = parser.inspect(reader.layout, folder, entry)
+                facts[str(entry.key)] = parser.inspect(listing.layout, folder, entry)
             except CohortError as error:
                 faults.extend(error.faults)
             except DataError as error:
@@ -86,17 +86,48 @@ def inspect(
     finally:
         parser.close()
     progress("sections read", len(entries), len(entries))
-    read = [entry for entry in entries if str(entry.key) in facts]
-    for section, fault in _doubles(read, facts, _known_contents(lake, name)):
-        faults.append(fault)
-        facts.pop(section, None)
-    good = tuple(entry for entry in read if str(entry.key) in facts)
-    contents = {key: {kind: found[kind] for kind in _CONTENTS if found[kind]} for key, found in facts.items()}
-    return Inspection(RegisteredCohort(name, folder, reader.layout, False, good, contents), facts, faults)
+    read = tuple(entry for entry in entries if str(entry.key) in facts)
+    kinds = (*_CONTENTS, "entry")
+    contents = {key: {kind: found[kind] for kind in kinds if found[kind]} for key, found in facts.items()}
+    return without_doubles(
+        lake, Inspection(RegisteredCohort(name, folder, listing.layout, False, read, contents), facts, faults)
+    )
 
 
-def _files(entry: "SectionEntry") -> set[Path]:
-    return {*entry.files.values(), *entry.annotations.values()}
+def without_doubles(lake: Lake, found: Inspection) -> Inspection:
+    """Refuse sections that are in the lake already, by what it holds now, or twice in the folder."""
+    cohort = found.cohort
+    doubles = list(_doubles(cohort.entries, cohort.contents, _known_contents(lake, cohort.name)))
+    refused = {section for section, _ in doubles}
+    entries = tuple(entry for entry in cohort.entries if str(entry.key) not in refused)
+    contents, facts = (
+        {key: value for key, value in values.items() if key not in refused} for values in (cohort.contents, found.facts)
+    )
+    faults = [*found.faults, *(fault for _, fault in doubles)]
+    return Inspection(replace(cohort, entries=entries, contents=contents), facts, faults)
+
+
+def _trusted(
+    folder: Path, entries: "list[SectionEntry]", distrusted: Mapping[Path, DataError]
+) -> "tuple[list[SectionEntry], list[DataError]]":
+    """Entries without a distrusted file, which may lie in a folder that is one file to its format, and the faults."""
+    from gr2st_core.cohorts.cohort_file import COHORT_FILE
+    from gr2st_core.cohorts.patients import PATIENTS_FILE
+
+    wrong = {path.resolve(): fault for path, fault in distrusted.items()}
+    if {(folder / name).resolve() for name in (COHORT_FILE, PATIENTS_FILE)} & set(wrong):
+        return [], list(wrong.values())
+    owners = defaultdict(list)
+    for entry in entries:
+        for path in {path.resolve() for path in (*entry.files.values(), *entry.annotations.values())}:
+            owners[path].append(str(entry.key))
+    faults: list[DataError] = []
+    refused: set[str] = set()
+    for path, fault in wrong.items():
+        costs = sorted({key for place in (path, *path.parents) for key in owners.get(place, ())})
+        refused.update(costs)
+        faults.extend([type(fault)(fault.message, **{**fault.context, "section": key}) for key in costs] or [fault])
+    return [entry for entry in entries if str(entry.key) not in refused], faults
 
 
 def _known_contents(lake: Lake, name: str) -> dict[str, str]:
@@ -106,12 +137,13 @@ def _known_contents(lake: Lake, name: str) -> dict[str, str]:
         digest: key
         for other in others
         for key, contents in register.contents_of(lake, other).items()
-        for digest in contents.values()
+        for kind, digest in contents.items()
+        if kind in _CONTENTS
     }
 
 
 def _doubles(
-    entries: "Iterable[SectionEntry]", facts: Mapping[str, Mapping[str, Any]], known: Mapping[str, str]
+    entries: "Iterable[SectionEntry]", contents: Mapping[str, Mapping[str, str]], known: Mapping[str, str]
 ) -> Iterator[tuple[str, DataError]]:
     """Sections that are in the lake already, or twice in the folder.
 
@@ -123,7 +155,7 @@ def _doubles(
     for entry in entries:
         names[str(entry.key).casefold()].append(entry)
         for kind in _CONTENTS:
-            if digest := facts[str(entry.key)][kind]:
+            if digest := contents[str(entry.key)].get(kind):
                 same[kind, digest].append(entry)
     for twins in names.values():
         for entry in twins[1:]:

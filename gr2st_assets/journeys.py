@@ -67,7 +67,7 @@ def run_demo(n_patients: int, sections_per_patient: int, say: Say) -> int:
     else:
         say(f"using the synthetic cohort in {folder}; remove the folder to have another")
     lake = Lake(lake_root())
-    if "demo" not in register.names(lake) and (code := add_cohort("demo", folder, False, say, is_synthetic=True)):
+    if "demo" not in register.names(lake) and (code := add_cohort("demo", folder, False, say)):
         return code
     settings = home() / "settings" / "demo.yml"
     code = materialize_cohorts(["demo"], "fold_safe", ["per_spot"], [0], settings, [], say, methods=DEMO_METHODS)
@@ -77,8 +77,9 @@ def run_demo(n_patients: int, sections_per_patient: int, say: Say) -> int:
     return code
 
 
-def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic: bool = False) -> int:
+def add_cohort(name: str, folder: Path, dry_run: bool, say: Say) -> int:
     """Inspect a cohort folder, report, and register its good sections; 1 if anything was refused."""
+    from gr2st_assets.assets.quarantine import show_refused
     from gr2st_core.settings import load_settings
 
     SectionKey(name, "any")
@@ -91,7 +92,8 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
         found = inspect(lake, name, folder, load_settings(), progress, {})
     else:
         instance = open_instance()
-        found = take_in(lake, instance, name, folder, load_settings(), progress, is_synthetic=is_synthetic)
+        found = take_in(lake, instance, name, folder, load_settings(), progress)
+        show_refused(lake, instance)
     cohort = found.cohort
     if dry_run:
         for entry in cohort.entries:
@@ -111,7 +113,7 @@ def add_cohort(name: str, folder: Path, dry_run: bool, say: Say, *, is_synthetic
     if dry_run:
         say(f"{name}: {summary}; nothing registered")
         return int(bool(found.faults) or not cohort.entries)
-    say(f"{name}: {summary}; registered")
+    say(f"{name}: {summary}; {'registered' if cohort.entries else 'nothing registered'}")
     return int(bool(found.faults) or not cohort.entries)
 
 

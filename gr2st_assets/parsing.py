@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +25,51 @@ if TYPE_CHECKING:
     from gr2st_core.settings import Limits
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What a cohort folder holds, nothing parsed.
+
+    Attributes
+    ----------
+    layout
+        Name of the reader that knows the folder.
+    entries
+        Its sections, sorted by key.
+    faults
+        What the listing found wrong.
+    """
+
+    layout: str
+    entries: "list[SectionEntry]"
+    faults: list[DataError]
+
+
 class SectionParser:
-    """Reads sections in a child process, which is started when first needed and again when it died.
+    """Lists and reads sections in a child process, which is started when first needed and again when it died.
 
     Parameters
     ----------
     limits
-        What one section may ask of the machine.
+        What one section, or the listing of a folder, may ask of the machine.
     """
 
     def __init__(self, limits: "Limits") -> None:
         self._limits = limits
         self._child: subprocess.Popen[bytes] | None = None
+
+    def list_folder(self, name: str, folder: Path) -> Listed:
+        """Find out who reads a folder, and list its sections as cohort ``name``.
+
+        Raises
+        ------
+        DataError
+            No reader knows the folder, or a file in it broke the process.
+        """
+        from gr2st_core.cohorts.records import SectionEntry
+
+        said = self._ask({"folder": str(folder), "name": name}, file=folder)
+        entries = [SectionEntry.from_json(folder, record) for record in said["entries"]]
+        return Listed(said["layout"], entries, [_fault(record) for record in said["refused"]])
 
     def inspect(self, layout: str, folder: Path, entry: "SectionEntry") -> dict[str, Any]:
         """Read a section completely, its image too, and keep nothing of it.
@@ -43,14 +77,15 @@ class SectionParser:
         Returns
         -------
         ``n_spots``, ``n_genes``, ``n_molecules``, ``n_regions``, ``um_per_px``, ``size_px``, and the digests ``counts``
-        (of what they say) and ``image`` (of the file); None where the section has none.
+        (of what they say) and ``image`` (of the file), None where the section has none, and ``entry`` (patient, all
+        files, cohort file).
 
         Raises
         ------
         DataError
             A ``CohortError`` where several faults were found.
         """
-        return self._ask(layout, folder, entry, None)
+        return self._ask_of(layout, folder, entry, None)
 
     def read(self, layout: str, folder: Path, entry: "SectionEntry") -> "RawSection":
         """Read a section.
@@ -63,7 +98,7 @@ class SectionParser:
         from gr2st_core.cohorts.handover import read_section
 
         with tempfile.TemporaryDirectory(prefix="gr2st-") as out:
-            self._ask(layout, folder, entry, out)
+            self._ask_of(layout, folder, entry, out)
             return read_section(Path(out))
 
     def close(self) -> None:
@@ -73,26 +108,29 @@ class SectionParser:
             self._child.communicate()
             self._child = None
 
-    def _ask(self, layout: str, folder: Path, entry: "SectionEntry", out: str | None) -> dict[str, Any]:
-        task = {
-            "layout": layout,
-            "folder": str(folder),
-            "entry": entry.to_json(folder),
-            "limits": self._limits.model_dump(),
-            "out": out,
-        }
-        answer = self._exchange(json.dumps(task).encode() + b"\n", str(entry.key))
+    def _ask_of(self, layout: str, folder: Path, entry: "SectionEntry", out: str | None) -> dict[str, Any]:
+        task = {"layout": layout, "folder": str(folder), "entry": entry.to_json(folder), "out": out}
+        return self._ask(task, section=str(entry.key))
+
+    def _ask(self, task: Mapping[str, Any], **where: object) -> dict[str, Any]:
+        line = json.dumps({**task, "limits": self._limits.model_dump()}).encode() + b"\n"
+        answer = self._exchange(line, **where)
         if "faults" not in answer:
             return answer["facts"]
         faults = [_fault(record) for record in answer["faults"]]
         if len(faults) == 1:
             raise faults[0]
-        raise CohortError("a section cannot be read", faults, section=str(entry.key), found=f"{len(faults)} faults")
+        raise CohortError("a section cannot be read", faults, **where, found=f"{len(faults)} faults")
 
-    def _exchange(self, task: bytes, section: str) -> dict[str, Any]:
+    def _exchange(self, task: bytes, **where: object) -> dict[str, Any]:
         child = self._running()
-        child.stdin.write(task)
-        child.stdin.flush()
+        try:
+            child.stdin.write(task)
+            child.stdin.flush()
+        except OSError as error:  # it has died since it was last seen
+            code = child.wait()
+            self.close()
+            raise _death(code, self._limits.max_seconds, **where) from error
         with selectors.DefaultSelector() as ready:
             ready.register(child.stdout, selectors.EVENT_READ)
             in_time = bool(ready.select(self._limits.max_seconds))
@@ -103,9 +141,11 @@ class SectionParser:
             child.wait()
         code = child.poll()
         self.close()
-        raise _death(section, code, self._limits.max_seconds)
+        raise _death(code, self._limits.max_seconds, **where)
 
     def _running(self) -> "subprocess.Popen[bytes]":
+        if self._child is not None and self._child.poll() is not None:
+            self.close()
         if self._child is None:
             self._child = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-m", "gr2st_assets.parsing_child"],
@@ -127,20 +167,24 @@ def section_parser(limits: "Limits") -> SectionParser:
 
 def _fault(record: Mapping[str, Any]) -> DataError:
     kind: type[DataError] = getattr(errors, record["kind"])
-    return kind(record["message"], **record["context"])
+    context = dict(record["context"])
+    if "file" in context:
+        context["file"] = Path(context["file"])
+    return kind(record["message"], **context)
 
 
-def _death(section: str, code: int | None, max_seconds: int) -> DataError:
+def _death(code: int | None, max_seconds: int, **where: object) -> DataError:
+    what = "section" if "section" in where else "cohort folder"
     if code is None:
         return SchemaError(
-            "reading the section takes too long",
-            section=section,
+            f"reading the {what} takes too long",
+            **where,
             expected=f"at most {max_seconds} s",
             hint="raise limits.max_seconds, or look for a damaged file",
         )
     return DataError(
-        "the process that read the section died",
-        section=section,
+        f"the process that read the {what} died",
+        **where,
         found=f"signal {-code}" if code < 0 else f"exit code {code}",
         hint="a file is damaged, or needs more than limits.max_memory_mb",
     )

@@ -1,7 +1,7 @@
 """The process that opens files of cohorts (``python -m gr2st_assets.parsing_child``), one section after another.
 
-Belongs here: reading a section within limits and saying in JSON what came of it. Does not belong here: starting this
-process, waiting for it and ending it (``parsing``).
+Belongs here: listing a folder or reading a section within limits, and saying in JSON what came of it. Does not belong
+here: starting this process, waiting for it and ending it (``parsing``).
 
 A task a line on standard input, an answer a line on standard output; whatever libraries print goes to standard error.
 """
@@ -10,15 +10,17 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gr2st_core.cohorts.cohort_file import COHORT_FILE
 from gr2st_core.cohorts.files import file_sha256, stamp
 from gr2st_core.cohorts.handover import write_section
 from gr2st_core.cohorts.records import RawSection, SectionEntry
-from gr2st_core.cohorts.registry import READERS
+from gr2st_core.cohorts.registry import READERS, find_reader
 from gr2st_core.errors import CohortError, DataError, ImageError, SchemaError
 from gr2st_core.settings import Limits
 
@@ -29,19 +31,23 @@ THUMBNAIL_PX = 512
 
 
 def answer(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Do one task: read a section and leave its arrays in a folder, or tell its facts after looking at its image too.
+    """Do one task: list a folder; read a section and leave its arrays in a folder; tell its facts, its image's too.
 
     Parameters
     ----------
     task
-        ``layout``, ``folder`` and ``entry`` of the section, ``limits``, and ``out``, the folder for its arrays or None.
+        ``folder`` of the cohort and ``limits``. To list it, ``name``; else ``layout`` and ``entry`` of the section, and
+        ``out``, the folder for its arrays or None.
 
     Returns
     -------
     ``facts``, or ``faults``: records of class, message and context.
     """
+    is_listing = "entry" not in task
+    what = "cohort folder" if is_listing else "section"
+    where = {"file": task["folder"]} if is_listing else {"section": task["entry"]["key"]}
     try:
-        return {"facts": _facts(task)}
+        return {"facts": _listed(task) if is_listing else _facts(task)}
     except CohortError as error:
         return {"faults": [_record(fault) for fault in error.faults]}
     except DataError as error:
@@ -49,14 +55,22 @@ def answer(task: Mapping[str, Any]) -> dict[str, Any]:
     except MemoryError:
         limit = task["limits"]["max_memory_mb"]
         return {"faults": [_record(SchemaError(
-            "reading the section takes too much memory", section=task["entry"]["key"],
+            f"reading the {what} takes too much memory", **where,
             expected=f"at most {limit} MB", hint="raise limits.max_memory_mb",
         ))]}  # fmt: skip
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file raises inside a library is its section's fault
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file raises inside a library is its own fault
         return {"faults": [_record(DataError(
-            "the section's files cannot be read", section=task["entry"]["key"],
+            f"files of the {what} cannot be read", **where,
             found=f"{type(error).__name__}: {error}"[:500], hint="fetch the files again",
         ))]}  # fmt: skip
+
+
+def _listed(task: Mapping[str, Any]) -> dict[str, Any]:
+    folder = Path(task["folder"])
+    reader = find_reader(folder)
+    entries, faults = reader.entries(task["name"], folder)
+    refused = [_record(fault) for fault in faults]
+    return {"layout": reader.layout, "entries": [entry.to_json(folder) for entry in entries], "refused": refused}
 
 
 def _facts(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,8 +82,19 @@ def _facts(task: Mapping[str, Any]) -> dict[str, Any]:
         if task["out"] is not None:
             write_section(raw, Path(task["out"]))
             return {}
-        own = {"n_spots": len(raw.spot_ids), "notes": list(raw.notes)}
-        return {**_inspected_image(raw, limits), **_inspected_counts(raw), **own}
+        digest = cache(file_sha256)
+        identity = _identity(entry, Path(task["folder"]) / COHORT_FILE, digest)
+        own = {"n_spots": len(raw.spot_ids), "notes": list(raw.notes), "entry": identity}
+        return {**_inspected_image(raw, limits, digest), **_inspected_counts(raw), **own}
+
+
+def _identity(entry: SectionEntry, cohort_file: Path, digest: Callable[[Path], str]) -> str:
+    """Digest of all that decides what is made from a section: its patient, every file of it, the cohort file."""
+    facts = {"": cohort_file} if cohort_file.is_file() else {}
+    files = {f"file {role}": path for role, path in entry.files.items()}
+    files |= {f"annotation {kind}": path for kind, path in entry.annotations.items()} | facts
+    lines = [entry.patient_id, *(f"{name}\0{digest(path)}" for name, path in sorted(files.items()))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @contextmanager
@@ -87,7 +112,7 @@ def _unchanged(entry: SectionEntry) -> Iterator[None]:
         )
 
 
-def _inspected_image(raw: RawSection, limits: Limits) -> dict[str, Any]:
+def _inspected_image(raw: RawSection, limits: Limits, digest: Callable[[Path], str]) -> dict[str, Any]:
     from gr2st_core.images.slides import open_slide, require_on_image
 
     facts: dict[str, Any] = {"um_per_px": raw.um_per_px, "image": None, "size_px": None}
@@ -99,7 +124,7 @@ def _inspected_image(raw: RawSection, limits: Limits) -> dict[str, Any]:
     except ImageError as error:
         raise ImageError(error.message, **error.context, file=raw.image_path) from error
     slide.thumbnail(THUMBNAIL_PX)  # decodes an image whole, but of a pyramid a coarse level only
-    return {**facts, "image": file_sha256(raw.image_path), "size_px": list(slide.size_px)}
+    return {**facts, "image": digest(raw.image_path), "size_px": list(slide.size_px)}
 
 
 def _inspected_counts(raw: RawSection) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class RegisteredCohort:
     entries
         Its sections.
     contents
-        Digests of each section's counts and image, by section key.
+        Digests by section key: of each section's ``counts`` and ``image``, and of its ``entry``, which is another when
+        anything that is made from the section may be: patient, any file, cohort file.
     is_from_inbox
         Whether it arrived by itself: folds of such a cohort are trained when all its sections are there.
     """
@@ -82,6 +83,12 @@ def save(lake: Lake, cohort: RegisteredCohort, faults: Sequence[DataError] = ())
         _TOLD: False,
     }
     write_atomic(lake.root / FOLDER / f"{cohort.name}.json", encode(record))
+
+
+def note_faults(lake: Lake, name: str, faults: Sequence[DataError]) -> None:
+    """Replace the faults of a cohort, and leave its sections as they are registered."""
+    record = {**_record(lake, name), "faults": [_fault_record(fault) for fault in faults]}
+    write_atomic(lake.root / FOLDER / f"{name}.json", encode(record))
 
 
 def load(lake: Lake, name: str) -> RegisteredCohort:
@@ -154,7 +161,7 @@ def with_image(lake: Lake, name: str) -> dict[str, bool]:
 
 
 def contents_of(lake: Lake, name: str) -> dict[str, dict[str, str]]:
-    """Digests of the counts and the image of every section of a cohort, by section key."""
+    """Digests of every section of a cohort, by section key, as in ``RegisteredCohort``."""
     return {section["key"]: section["contents"] for section in _record(lake, name)["sections"]}
 
 
@@ -173,6 +180,12 @@ def mark_told(lake: Lake, name: str) -> None:
 def is_from_inbox(lake: Lake, name: str) -> bool:
     """Tell whether a cohort arrived by itself."""
     return bool(_record(lake, name)["is_from_inbox"])
+
+
+def known_flags(lake: Lake, name: str, folder: Path) -> dict[str, bool]:
+    """``is_synthetic`` and ``is_from_inbox`` of the cohort of this name if it lies in this folder; else none."""
+    record = _record(lake, name) if name in names(lake) else {"folder": None}
+    return {flag: record["folder"] == str(folder) and bool(record[flag]) for flag in _FLAGS}
 
 
 def section_keys(lake: Lake, name: str) -> list[SectionKey]:

@@ -10,7 +10,7 @@ import dagster as dg
 
 from gr2st_assets import champions, manifest, register
 from gr2st_assets.champion_records import Event
-from gr2st_assets.ingest import register_sections
+from gr2st_assets.ingest import register_lock, register_sections
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import sweep_finished
 from gr2st_assets.project import home
@@ -82,8 +82,9 @@ def remove(lake: Lake, instance: dg.DagsterInstance, removal: Removal) -> None:
     for slot in removal.slots:
         lake.erase(slot)
     sweep_finished(home())
-    register.forget(lake, removal.cohort, removal.sections)
-    register_sections(lake, instance)
+    with register_lock():
+        register.forget(lake, removal.cohort, removal.sections)
+        register_sections(lake, instance)
 
 
 def _sections(lake: Lake, cohort: str) -> dict[SectionKey, str]:

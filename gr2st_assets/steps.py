@@ -85,7 +85,9 @@ class BlockingCheckError(Gr2stError):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
+    """What came of one partition; ``reused`` if it was current."""
+
     partition_key: str | None
     head: Head
     findings: Sequence[CheckRow]
@@ -111,13 +113,13 @@ def run_step(
     dagster.Failure
         After all partitions were tried, if any failed; not retried, since data errors do not heal by themselves.
     """
-    outcomes: list[_Outcome] = []
+    outcomes: list[Outcome] = []
     findings: list[CheckRow] = []
     faults: dict[str, Gr2stError] = {}
     for key, plan in plans:
         label = key or "all"
         try:
-            outcome = _materialize(context, lake, recipe, key, plan())
+            outcome = publish_plan(lake, recipe, key, plan(), context.run.run_id)
         except BlockingCheckError as error:
             findings.extend(error.context.pop("rows"))
             faults[label] = error
@@ -133,12 +135,16 @@ def run_step(
     yield from _finish(context, lake, outcomes, faults)
 
 
-def _materialize(
-    context: dg.AssetExecutionContext, lake: Lake, recipe: Recipe, key: str | None, plan: Plan
-) -> _Outcome:
+def publish_plan(lake: Lake, recipe: Recipe, key: str | None, plan: Plan, run_id: str) -> Outcome:
+    """Compute, check and publish one partition unless it is current.
+
+    Raises
+    ------
+    BlockingCheckError
+    """
     mark, checks_slot = recipe.mark(plan), _checks_slot(lake, plan.slot)
     if is_current(lake, recipe, plan):
-        return _Outcome(key, lake.require_head(plan.slot), _stored_checks(lake, checks_slot), reused=True)
+        return Outcome(key, lake.require_head(plan.slot), _stored_checks(lake, checks_slot), reused=True)
     started = time.time()
     product = plan.compute()
     table = conform(recipe.spec, product.table, metadata=product.schema_facts)
@@ -149,7 +155,7 @@ def _materialize(
         settings_hash=recipe.settings_hash,
         code_version=recipe.code_version,
         generation=plan.generation,
-        run_id=context.run.run_id,
+        run_id=run_id,
         started=started,
         metadata={
             "dagster/row_count": table.num_rows,
@@ -172,7 +178,7 @@ def _materialize(
             product.write_files(folder)
 
     head = lake.write_table(plan.slot, table, provenance, write_files=write_files)
-    return _Outcome(key, head, findings, reused=False)
+    return Outcome(key, head, findings, reused=False)
 
 
 def _checked(
@@ -233,7 +239,7 @@ def _check_result(context: dg.AssetExecutionContext, name: str, findings: Sequen
     )
 
 
-def _metadata(lake: Lake, outcome: _Outcome) -> dict[str, Any]:
+def _metadata(lake: Lake, outcome: Outcome) -> dict[str, Any]:
     import base64
 
     slot, head = outcome.head.slot, outcome.head
@@ -250,7 +256,7 @@ def _metadata(lake: Lake, outcome: _Outcome) -> dict[str, Any]:
 
 
 def _finish(
-    context: dg.AssetExecutionContext, lake: Lake, outcomes: Sequence[_Outcome], faults: Mapping[str, Gr2stError]
+    context: dg.AssetExecutionContext, lake: Lake, outcomes: Sequence[Outcome], faults: Mapping[str, Gr2stError]
 ) -> Iterator[dg.MaterializeResult]:
     if faults:
         for outcome in outcomes:

@@ -1,9 +1,10 @@
 """Group ``raw``, last part: sections that were refused.
 
-Belongs here: faults of cohort folders as a table beside the sections that got in. Does not belong here: finding them
-(``inspection``).
+Belongs here: faults of cohort folders as a table beside the sections that got in, made by a run or without one. Does
+not belong here: finding them (``inspection``).
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,10 @@ import dagster as dg
 
 from gr2st_assets import register
 from gr2st_assets.kinds import asset_arguments
+from gr2st_assets.lake import Lake
+from gr2st_assets.readers import publish_catalog
 from gr2st_assets.resources import LakeResource
-from gr2st_assets.steps import Plan, Product, Recipe, run_step
+from gr2st_assets.steps import Plan, Product, Recipe, publish_plan, run_step
 from gr2st_assets.tables import table_spec
 
 NAME = "raw/quarantine"
@@ -25,17 +28,29 @@ _ARGUMENTS = asset_arguments(
 @dg.asset(**_ARGUMENTS)
 def quarantine(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
     """Publish what the register says was refused."""
-    import json
-
-    import pandas as pd
-
     store = lake.open()
-    faults = {name: register.faults(store, name) for name in register.names(store)}
+    yield from run_step(context, store, _recipe(), iter([(None, lambda: _plan(store))]))
 
-    def plan() -> Plan:
-        return Plan(store.slot(NAME), {"faults": json.dumps(faults, sort_keys=True)}, compute)
+
+def show_refused(lake: Lake, instance: dg.DagsterInstance) -> None:
+    """Publish it and the catalogue without a run, unless readers of the catalogue see it already."""
+    plan = _plan(lake)
+    if lake.head(plan.slot) is None and not any(register.faults(lake, name) for name in register.names(lake)):
+        return
+    outcome = publish_plan(lake, _recipe(), None, plan, run_id="")
+    if not outcome.reused:
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(_ARGUMENTS["key"], metadata=outcome.head.provenance.metadata)
+        )
+        publish_catalog(lake)
+
+
+def _plan(lake: Lake) -> Plan:
+    faults = {name: register.faults(lake, name) for name in register.names(lake)}
 
     def compute() -> Product:
+        import pandas as pd
+
         rows = [
             {**fault, "cohort": name, "fault": number, "section": _section_id(fault["section"])}
             for name, found in faults.items()
@@ -45,8 +60,11 @@ def quarantine(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterato
         n_sections = table.section.nunique()
         return Product(table, {"n_faults": len(table), "n_sections": int(n_sections)})
 
-    recipe = Recipe(table_spec(NAME), _ARGUMENTS["code_version"], "", ("contract",))
-    yield from run_step(context, store, recipe, iter([(None, plan)]))
+    return Plan(lake.slot(NAME), {"faults": json.dumps(faults, sort_keys=True)}, compute)
+
+
+def _recipe() -> Recipe:
+    return Recipe(table_spec(NAME), _ARGUMENTS["code_version"], "", ("contract",))
 
 
 def _section_id(key: str | None) -> str | None:

@@ -71,6 +71,15 @@ def make_synthetic_cohort(
         unfinished.rename(final)
 
 
+def is_synthetic(folder: Path) -> bool:
+    """Tell whether this module made a cohort folder: beside the sections lies what was planted in them."""
+    path, mark = folder / TRUTH_FOLDER / "README", TRUTH_README.partition("\n")[0].encode()
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(mark)) == mark
+
+
 def _write_cohort(
     folder: Path, n_patients: int, sections_per_patient: int, seed: int, progress: Callable[[str, int, int], None]
 ) -> None:

@@ -1,13 +1,17 @@
 """Which cohort folders of the inbox are finished, what is copied, whose checksums are wrong."""
 
 import hashlib
+import os
+import threading
 
 import dagster as dg
 import pytest
+from filelock import FileLock
 from upath import UPath
 
 from gr2st_assets import arrivals as arriving
 from gr2st_assets.inbox import CHECKSUMS, MARKER, arrivals, inbox, local_folder, wrong_checksums
+from gr2st_assets.parsing import SectionParser
 from gr2st_core.errors import MissingArtifactError, SchemaError
 
 
@@ -104,6 +108,32 @@ def test_the_sensor_asks_once_for_every_state_of_a_finished_cohort(box):
 
 def test_a_cohort_that_no_reader_knows_fails_its_run_and_says_why(box):
     (box / "new" / MARKER).touch()
+    assert "no reader knows the layout" in failure_of_ingest()
+
+
+def test_an_arrival_waits_while_its_cohort_is_being_taken_in(box, monkeypatch):
+    def listed(*_):
+        raise SchemaError("it had its turn")
+
+    monkeypatch.setattr(SectionParser, "list_folder", listed)
+    (box / "new" / MARKER).touch()
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold():
+        with FileLock(box.parent / ".ingest-new.lock"):
+            is_held.set()
+            may_end.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    is_held.wait()
+    threading.Timer(0.5, may_end.set).start()
+    assert failure_of_ingest() == "it had its turn"
+    other.join()
+
+
+def failure_of_ingest():
+    """Take in the cohort of the inbox; why that failed."""
     with dg.DagsterInstance.ephemeral() as instance:
         done = arriving.ingest.execute_in_process(
             run_config=dg.RunConfig(ops={"take_in_cohort": arriving.CohortName(cohort="new")}),
@@ -112,4 +142,39 @@ def test_a_cohort_that_no_reader_knows_fails_its_run_and_says_why(box):
             raise_on_error=False,
         )
     (failure,) = [event for event in done.all_events if event.is_step_failure]
-    assert "no reader knows the layout" in failure.step_failure_data.user_failure_data.description
+    return failure.step_failure_data.user_failure_data.description
+
+
+LINE = f"{'0' * 64}  "
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.write_text(f"{LINE}a.tsv\n", encoding="utf-16"), "not whole"),
+        (lambda path: path.write_text(f"{LINE}{'a' * 300}\n"), "File name too long"),
+        (lambda path: path.mkdir(), "regular file"),
+        (os.mkfifo, "regular file"),
+        (lambda path: path.symlink_to("a.tsv"), "regular file"),
+        (lambda path: path.write_text(f"{LINE}/etc/passwd\n"), "of its own files only"),
+        (lambda path: path.write_text(f"{LINE}../good/a.tsv\n"), "of its own files only"),
+        (lambda path: path.write_text(""), f"waits for lines in {CHECKSUMS}"),
+        (lambda path: path.write_text(f"{LINE}a.tsv"), "not whole"),
+    ],
+)
+def test_checksums_that_cannot_be_used_cost_their_folder_and_no_other(box, spoil, said):
+    (box / "good").mkdir()
+    (box / "good" / MARKER).touch()
+    spoil(box / "new" / CHECKSUMS)
+    found, (waiting,) = arrivals(inbox())
+    assert [arrival.name for arrival in found] == ["good"]
+    assert waiting.startswith("new: waits for")
+    assert said in waiting
+
+
+def test_a_linked_folder_is_no_arrival(box):
+    (box / "new" / MARKER).touch()
+    (box / "link").symlink_to(box / "new")
+    found, waiting = arrivals(inbox())
+    assert [arrival.name for arrival in found] == ["new"]
+    assert waiting == ["link: waits for a folder instead of a link"]

@@ -8,14 +8,17 @@ import signal
 import pytest
 
 from gr2st_assets import parsing_child, register
-from gr2st_assets.inspection import inspect
+from gr2st_assets.inspection import _trusted, inspect
 from gr2st_assets.lake import Lake
 from gr2st_assets.parsing import SectionParser
 from gr2st_core.cohorts.her2st import Her2stReader
 from gr2st_core.cohorts.legacy import LegacyReader
+from gr2st_core.cohorts.records import SectionEntry
+from gr2st_core.cohorts.registry import find_reader
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
-from gr2st_core.errors import CohortError, DataError, SchemaError
+from gr2st_core.errors import CohortError, DataError, MissingArtifactError, SchemaError
 from gr2st_core.settings import Limits, Settings
+from gr2st_core.types import SectionKey
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def lake(tmp_path):
     return Lake(tmp_path / "lake")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def parser():
     parser = SectionParser(Limits())
     yield parser
@@ -96,14 +99,14 @@ def test_faults_come_back_as_they_were_raised(folder, parser):
     assert {type(fault) for fault in there.value.faults} == {SchemaError}
 
 
-def test_a_killed_process_costs_its_section_and_no_other(made, parser):
+def test_a_killed_process_costs_its_section_and_no_other(made, parser, monkeypatch):
     assert parser.inspect("her2st", made, entry_of(made))["n_spots"] > 0
     child = parser._running()
-    os.kill(child.pid, signal.SIGSTOP)
     child.send_signal(signal.SIGSEGV)
-    os.kill(child.pid, signal.SIGCONT)
+    monkeypatch.setattr(parser, "_running", lambda: child)
     with pytest.raises(DataError, match="died") as caught:
-        parser._exchange(b"{}\n", "tiny/A1")
+        parser.inspect("her2st", made, entry_of(made))
+    monkeypatch.undo()
     assert caught.value.context["found"] == "signal 11"
     assert parser.inspect("her2st", made, entry_of(made, "B1"))["n_spots"] > 0
 
@@ -180,3 +183,72 @@ def test_faults_are_kept_in_the_register(folder, lake):
     assert fault["section"] == "tiny/A1"
     assert fault["file"].endswith("A1.tsv.gz")
     assert fault["hint"] == "fetch the file again"
+
+
+def test_a_process_that_died_between_two_sections_costs_none(made, parser):
+    child = parser._running()
+    child.kill()
+    child.wait()
+    assert parser.inspect("her2st", made, entry_of(made))["n_spots"] > 0
+
+
+def test_whatever_decides_what_is_made_of_a_section_changes_its_digest(folder, parser):
+    def facts():
+        return parser.inspect("her2st", folder, entry_of(folder))
+
+    found = [facts(), facts()]
+    (folder / "patients.tsv").write_text("section_id\tpatient_id\nA1\tB\n")
+    found.append(facts())
+    spots = folder / "data/ST-spotfiles/A1_selection.tsv"
+    *lines, last = spots.read_text().splitlines()
+    cells = last.split("\t")
+    spots.write_text("\n".join([*lines, "\t".join([*cells[:4], str(float(cells[4]) + 0.5), *cells[5:]])]) + "\n")
+    found.append(facts())
+    (folder / "cohort.yml").write_text("pitch_um: 150")
+    found.append(facts())
+    assert found[0]["entry"] == found[1]["entry"]
+    assert len({facts["entry"] for facts in found}) == 4
+    assert len({facts["image"] for facts in found}) == 1
+
+
+def test_a_folder_is_listed_by_the_process_alike(folder, parser, tmp_path):
+    (folder / "data/ST-spotfiles/B2_selection.tsv").unlink()
+    entries, faults = Her2stReader().entries("tiny", folder)
+    found = parser.list_folder("tiny", folder)
+    assert (found.layout, found.entries) == ("her2st", entries)
+    assert [(type(fault), str(fault)) for fault in found.faults] == [(type(fault), str(fault)) for fault in faults]
+    assert found.faults[0].context["file"] == folder / "data/ST-spotfiles/B2_selection.tsv"
+    (tmp_path / "odd").mkdir()
+    with pytest.raises(MissingArtifactError) as here:
+        find_reader(tmp_path / "odd")
+    with pytest.raises(MissingArtifactError) as there:
+        parser.list_folder("tiny", tmp_path / "odd")
+    assert there.value.context == here.value.context
+
+
+def test_a_file_that_breaks_the_listing_breaks_the_process_and_names_the_folder(folder, monkeypatch):
+    def damaged(*_):
+        raise AttributeError("group")
+
+    monkeypatch.setattr(Her2stReader, "entries", damaged)
+    task = {"folder": str(folder), "name": "tiny", "limits": Limits().model_dump()}
+    (fault,) = parsing_child.answer(task)["faults"]
+    assert fault["context"] == {"file": str(folder), "found": "AttributeError: group", "hint": "fetch the files again"}
+
+
+def test_a_distrusted_file_costs_its_sections_in_a_folder_and_below_a_link_too(tmp_path):
+    folder = tmp_path / "cohort"
+    for name in ("A1.zarr", "B1.zarr"):
+        (folder / name / "X").mkdir(parents=True)
+        (folder / name / "X" / "0").touch()
+    (tmp_path / "link").symlink_to(folder)
+    keys = [SectionKey("toy", name) for name in ("A1", "B1")]
+    entries = [SectionEntry(key, "A", {"sample": folder / f"{key.section_id}.zarr"}) for key in keys]
+    path = tmp_path / "link" / "A1.zarr" / "X" / "0"
+    wrong = SchemaError("a file is not what its checksum says", file=path)
+    kept, (fault,) = _trusted(folder, entries, {path: wrong})
+    assert kept == entries[1:]
+    assert fault.context == {"file": path, "section": "toy/A1"}
+    for name in ("patients.tsv", "cohort.yml"):
+        assert _trusted(folder, entries, {tmp_path / "link" / name: wrong}) == ([], [wrong])
+    assert _trusted(folder, entries, {folder / "README": wrong}) == (entries, [wrong])
