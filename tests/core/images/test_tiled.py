@@ -273,7 +273,11 @@ slide = open_slide(Path(sys.argv[1]), max_megapixels=250)
 places = np.linspace((50, 50), np.array(slide.size_px) - 50, 20)
 patches = list(cut_patches(slide, places, um_per_px=0.25, span_um=309, input_px=224, batch_size=8))
 thumbnail = slide.thumbnail(2048)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (10 if sys.platform == "linux" else 20)
+if sys.platform == "linux":  # there ru_maxrss begins with what the parent had when it forked
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) >> 10
+else:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20
 print(sum(map(len, patches)), int(thumbnail[0, 0].max()), int(thumbnail[-1, -1].min()), peak)
 """
 
