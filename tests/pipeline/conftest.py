@@ -125,11 +125,12 @@ class Server:
                 time.sleep(1)
         raise TimeoutError("the server did not answer")
 
-    def wait_for_runs(self, known: set[str]) -> list[dict[str, Any]]:
-        """Wait until runs beside the known ones have all ended."""
+    def wait_for_runs(self, belongs: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Wait until the runs that belong have all ended; sensors start others beside them."""
+        runs: list[dict[str, Any]] = []
         stop = time.monotonic() + RUN_S
         while time.monotonic() < stop:
-            runs = [r for r in self.runs() if r["runId"] not in known]
+            runs = [run for run in self.runs() if belongs(run)]
             if runs and all(run["status"] in ("SUCCESS", "FAILURE", "CANCELED") for run in runs):
                 return runs
             time.sleep(2)
@@ -138,9 +139,6 @@ class Server:
     def runs(self) -> list[dict[str, Any]]:
         """Every run of the instance, the newest first."""
         return self.ask(RUNS)["runsOrError"]["results"]
-
-    def known(self) -> set[str]:
-        return {run["runId"] for run in self.runs()}
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)

@@ -37,16 +37,15 @@ def served(materialized, serve, tmp_path_factory):
 
 def backfill(dagster, assets, partitions):
     """Launch one backfill over partitions, as the UI does; its runs."""
-    known = dagster.known()
     selection = [{"path": asset.split("/")} for asset in assets]
     launched = dagster.ask(BACKFILL, backfillParams={"assetSelection": selection, "partitionNames": partitions})
     assert launched["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", launched
-    return dagster.wait_for_runs(known)
+    own = {"key": "dagster/backfill", "value": launched["launchPartitionBackfill"]["backfillId"]}
+    return dagster.wait_for_runs(lambda run: own in run["tags"])
 
 
 def launch(dagster, job, assets, *, partition=None, settings=None):
     """Launch one run, as the UI does."""
-    known = dagster.known()
     experiment = {"resources": {"experiment": {"config": {"settings_file": str(settings)}}}} if settings else {}
     tags = [{"key": "dagster/partition", "value": partition}] if partition else []
     launched = dagster.ask(RUN, executionParams={
@@ -57,7 +56,8 @@ def launch(dagster, job, assets, *, partition=None, settings=None):
         "executionMetadata": {"tags": tags},
     })  # fmt: skip
     assert launched["launchRun"]["__typename"] == "LaunchRunSuccess", launched
-    return dagster.wait_for_runs(known)
+    own = launched["launchRun"]["run"]["runId"]
+    return dagster.wait_for_runs(lambda run: run["runId"] == own)
 
 
 def assert_one_success(project, runs):
