@@ -31,6 +31,8 @@ def served(materialized, serve, tmp_path_factory):
     project = materialized.copy(tmp_path_factory.mktemp("served") / "home")
     shutil.rmtree(project.home / "lake" / "expression" / "hvg_table")
     shutil.rmtree(project.home / "lake" / "models" / "model_ridge_m224" / "cohort=tiny" / "fold=patient-A")
+    (project.home / "settings").mkdir()
+    (project.home / "settings" / "retrain.yml").write_text("methods: [ridge_color]\n")  # sensors make what it reads
     with serve(project) as server:
         yield project, server
 
