@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import dagster as dg
+from filelock import FileLock
+
+from gr2st_assets.project import home
 
 SECTIONS = dg.DynamicPartitionsDefinition(name="sections")
 """Keys ``cohort/section``."""
@@ -35,11 +38,12 @@ class PartitionKey:
 
 def set_keys(instance: dg.DagsterInstance, definition: dg.DynamicPartitionsDefinition, keys: Sequence[str]) -> None:
     """Make the registered keys equal to the given ones; known keys stay where they are in the order."""
-    known = instance.get_dynamic_partitions(definition.name)
-    for gone in sorted(set(known) - set(keys)):
-        instance.delete_dynamic_partition(definition.name, gone)
-    if new := [key for key in keys if key not in set(known)]:
-        instance.add_dynamic_partitions(definition.name, new)
+    with FileLock(home() / ".partitions.lock"):  # of two that add one key at once Dagster fails one
+        known = instance.get_dynamic_partitions(definition.name)
+        for gone in sorted(set(known) - set(keys)):
+            instance.delete_dynamic_partition(definition.name, gone)
+        if new := [key for key in keys if key not in set(known)]:
+            instance.add_dynamic_partitions(definition.name, new)
 
 
 def contiguous_ranges(ordered: list[str], wanted: set[str]) -> list[tuple[str, str]]:
