@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 from dagster._core.errors import ScheduleExecutionError
 
+import gr2st_assets.definitions  # noqa: F401 - whose assets the plan chooses from
 from gr2st_assets import register, retraining
 from gr2st_assets.lake import Lake
 from gr2st_assets.register import RegisteredCohort
