@@ -91,7 +91,7 @@ def _contender(
         code_version=facts.code_version,
         generation=facts.generation,
         model_id=facts.metadata["model_id"],
-        trained_on=_trained_on(facts.inputs),
+        trained_on=tuple(sorted({f"{s.partition('/')[0]}/{patient}" for s, patient in facts.trained_on().items()})),
         fit={str(each.slot): each.digest for each in (head, panel)},
         scores=digests,
         controls={str(each.slot): each.digest for each in controls},
@@ -138,10 +138,3 @@ def _summary(evidence: Evidence, scores: Mapping[str, str], name: str) -> tuple[
     rows = evidence.genes(scores, name)
     patients = {str(patient): float(score) for patient, score in patient_scores(rows).items()}
     return patients, sorted(rows.dropna(subset=[SCORE]).gene.unique())
-
-
-def _trained_on(inputs: Mapping[str, str]) -> tuple[str, ...]:
-    """Patients of the sections that a model was made from, as its provenance lists them: ``cohort/section=patient``."""
-    listed = [inputs.get(f"fold:{role}", "") for role in ("train", "counts_only")]
-    pairs = [pair.partition("=") for text in listed for pair in text.split(",") if pair]
-    return tuple(sorted({f"{section.partition('/')[0]}/{patient}" for section, _, patient in pairs}))

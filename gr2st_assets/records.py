@@ -98,6 +98,12 @@ class Provenance:
     started: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def trained_on(self) -> dict[str, str]:
+        """Patient of every section that a model was made from, by ``cohort/section`` (see ``FoldWork.membership``)."""
+        listed = [self.inputs.get(f"fold:{role}", "") for role in ("train", "counts_only")]
+        pairs = [pair.partition("=") for text in listed for pair in text.split(",") if pair]
+        return {section: patient for section, _, patient in pairs}
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

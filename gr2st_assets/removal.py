@@ -60,10 +60,11 @@ def plan_removal(lake: Lake, cohort: str, section: str | None = None, patient: s
         found = sorted({str(key) for key in known} if patient is None else set(known.values()))
         raise MissingArtifactError("nothing to remove", cohort=cohort, found=found, expected=section or patient)
     slots = tuple(slot for slot in lake.slots() if _is_derived(slot, cohort, chosen))
+    names = {str(key) for key in chosen}
     models = tuple(
         f"{slot.table.removeprefix('models/model_')} {slot.value('cohort')}/{slot.value('fold')}"
         for slot in slots
-        if slot.table.startswith("models/") and _members(lake, slot) & chosen
+        if slot.table.startswith("models/") and set(lake.require_head(slot).provenance.trained_on()) & names
     )
     serving = champions.champions(champions.history(lake)).values()
     served = tuple(event for event in serving if {Slot.parse(slot) for slot in event.contender.fit} & set(slots))
@@ -107,10 +108,3 @@ def _is_derived(slot: Slot, cohort: str, chosen: set[SectionKey]) -> bool:
 
 def _is_of(slot: Slot, cohort: str) -> bool:
     return slot.value("cohort") == cohort
-
-
-def _members(lake: Lake, slot: Slot) -> set[SectionKey]:
-    """Sections that a fold's artefact was made from, as its provenance says."""
-    inputs = lake.require_head(slot).provenance.inputs
-    members = [part for name, part in inputs.items() if name.startswith("fold:") and part]
-    return {SectionKey.parse(each.partition("=")[0]) for part in members for each in part.split(",")}
