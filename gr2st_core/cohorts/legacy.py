@@ -25,6 +25,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from gr2st_core.cohorts.array_section import section_of_array
 from gr2st_core.cohorts.count_table import read_count_table
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.gene_names import GENES, with_symbols
@@ -68,21 +69,7 @@ class LegacyReader:
         regions = regions_of(entry, spots, faults)
         kept, counts, notes = _with_counts(spots, entry, faults, limits)
         faults.raise_any("a section cannot be read")
-        return RawSection(
-            key=entry.key,
-            patient_id=entry.patient_id,
-            spot_ids=spots.spot_ids[kept],
-            array_xy=spots.array_xy[kept],
-            pixel_xy=spots.pixel_xy[kept],
-            counts=counts,
-            pitch_um=scale.pitch_um,
-            pitch_px=scale.pitch_px,
-            um_per_px=scale.um_per_px,
-            image_path=entry.image_path,
-            n_spots_without_counts=int((~kept).sum()),
-            regions=None if regions is None else regions[kept],
-            notes=notes,
-        )
+        return section_of_array(entry, spots, scale, regions, kept, counts, notes)
 
 
 def _with_counts(
