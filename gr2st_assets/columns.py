@@ -57,6 +57,14 @@ REFERENCE = (
 IS_TRAINING = Column(
     "is_training", "bool", "whether the section is a training section, compared with those of other units"
 )
+SUPPORT = text(
+    "support",
+    "whom the interval speaks of: a new patient (needs nine calibration patients at level 0.9), or new spots of the "
+    "same patients; none without calibration",
+    "patient",
+    "spot-level, same patients",
+    "none",
+)
 N_SPOTS = count("n_spots", "spots looked at")
 EMBEDDING = Column("embedding", "list<float32>", "one number per dimension, equally many in every row")
 
