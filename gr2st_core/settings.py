@@ -262,6 +262,14 @@ class ServingSettings(_Frozen):
     )
 
 
+class IntervalSettings(_Frozen):
+    """How prediction intervals are calibrated."""
+
+    level: float = Field(0.9, gt=0, lt=1, description="nominal coverage")
+    n_spots: int = Field(20_000, ge=100, description="calibration spots, drawn from all patients alike")
+    draw_seed: int = Field(0, ge=0, description="of that draw")
+
+
 class DriftSettings(_Frozen):
     """How spots and sections are compared with those that a champion was trained on."""
 
@@ -287,6 +295,7 @@ class Settings(_Frozen):
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()
+    intervals: IntervalSettings = IntervalSettings()
     drift: DriftSettings = DriftSettings()
 
 
