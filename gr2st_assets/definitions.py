@@ -8,6 +8,7 @@ import dagster as dg
 
 from gr2st_assets.alerts import failed_runs
 from gr2st_assets.arrivals import inbox_sensor, ingest
+from gr2st_assets.assets.calibration import calibration
 from gr2st_assets.assets.catalog import catalog_asset
 from gr2st_assets.assets.cells import cell_types
 from gr2st_assets.assets.champion import champion
@@ -25,6 +26,7 @@ from gr2st_assets.assets.raw import counts, slides, spots
 from gr2st_assets.assets.recall import recall_scores, recall_share
 from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
+from gr2st_assets.assets.slide_predictions import slide_predictions
 from gr2st_assets.assets.spot_drift import spot_drift
 from gr2st_assets.assets.studies import FOLD_STUDIES, studies
 from gr2st_assets.automation import stage_jobs
@@ -37,7 +39,8 @@ from gr2st_assets.retraining import complete_cohorts, planned_features, retrain,
 TABLE_ASSETS = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
     *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
-    recall_share, published_scores, champion, reference_bank, spot_drift, drift, *FOLD_STUDIES, studies,
+    recall_share, published_scores, champion, reference_bank, calibration, spot_drift, drift, slide_predictions,
+    *FOLD_STUDIES, studies,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

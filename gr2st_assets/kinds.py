@@ -149,7 +149,9 @@ def section_asset(
         blueprint = Blueprint(name, SECTIONS.name, arguments["code_version"], checks, settings_hash, open_plans)
         outside = [REGISTRATION] if files else []
         upstream = [*outside, *(dg.AssetKey(dep.split("/")) for dep in deps)]
-        return _asset(blueprint, {**arguments, "automation_condition": SECTION_CONDITION}, SECTIONS, upstream)
+        return partitioned_asset(
+            blueprint, {**arguments, "automation_condition": SECTION_CONDITION}, SECTIONS, upstream
+        )
 
     return decorate
 
@@ -212,14 +214,15 @@ def fold_asset(
             *(dg.AssetDep(dg.AssetKey(t.split("/")), partition_mapping=ALL_SECTIONS) for t in section_tables),
             *(dg.AssetKey(t.split("/")) for t in upstream),
         ]
-        return _asset(blueprint, arguments, FOLDS, deps)
+        return partitioned_asset(blueprint, arguments, FOLDS, deps)
 
     return decorate
 
 
-def _asset(
+def partitioned_asset(
     blueprint: Blueprint, arguments: dict[str, Any], partitions: dg.PartitionsDefinition, deps: Sequence[Any]
 ) -> dg.AssetsDefinition:
+    """Make a blueprint an asset, and known under its name."""
     BLUEPRINTS[blueprint.name] = blueprint
 
     @dg.asset(**arguments, deps=deps, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run())

@@ -16,6 +16,7 @@ from gr2st_assets.automation import (
     FOLD_STAGE,
     FOLD_TABLE_STAGE,
     SECTION_STAGE,
+    SERVING_STAGE,
     STUDY_STAGE,
     STUDY_SUMMARY_STAGE,
     SUMMARY_STAGE,
@@ -30,7 +31,9 @@ from gr2st_assets.partitions import FOLDS, SECTIONS, PartitionKey, contiguous_ra
 from gr2st_assets.project import home, open_instance
 from gr2st_assets.resources import Experiment
 from gr2st_assets.sections import read_folds
-from gr2st_assets.selection import STUDIES, assets_for, assets_for_studies, within
+from gr2st_assets.selection import SERVED, STUDIES, assets_for, assets_for_studies, within
+from gr2st_assets.served import Champions
+from gr2st_assets.slots import section_slot
 from gr2st_assets.worker import n_workers, run_ranges
 from gr2st_core.errors import MissingArtifactError
 
@@ -94,7 +97,7 @@ def materialize(
         folds = {key for key in folds if not key.endswith("/all")}
     for experiment in experiments:
         stages.run(FOLD_STAGE, FOLDS, folds, experiment)
-    return stages.finish(Task(SUMMARY_STAGE, experiment=experiments[0]))
+    return stages.finish(Task(SUMMARY_STAGE, experiment=experiments[0]), served_with=experiments[0])
 
 
 def run_studies(
@@ -133,7 +136,7 @@ def summarize(lake: Lake) -> Outcome:
     """Make the fold table and what stands after the folds, and train nothing."""
     stages = _Stages(lake, open_instance(), Outcome(), [])
     stages.outcome.failed.update(run_job(stages.instance, Task(FOLD_TABLE_STAGE)))
-    return stages.finish(Task(SUMMARY_STAGE))
+    return stages.finish(Task(SUMMARY_STAGE), served_with={})
 
 
 def _costs(lake: Lake, partitions: dg.DynamicPartitionsDefinition, keys: set[str]) -> dict[str, float]:
@@ -177,13 +180,31 @@ class _Stages:
             raise MissingArtifactError("no such fold", found=unknown, expected=sorted(folds))
         return set(only_folds) or folds
 
-    def finish(self, *tasks: Task) -> Outcome:
-        """Run what stands after the folds; drop the checkpoints if nothing failed."""
+    def finish(self, *tasks: Task, served_with: dict[str, Any] | None = None) -> Outcome:
+        """Run what stands after the folds; drop the checkpoints if nothing failed.
+
+        Parameters
+        ----------
+        served_with
+            Run configuration under which champions predict other sections, of all cohorts; None leaves these alone.
+        """
         for task in tasks:
             self.outcome.failed.update(run_job(self.instance, task))
+        if served_with is not None and self._serve(served_with):
+            self.outcome.failed.update(run_job(self.instance, Task(SUMMARY_STAGE, names=["catalog/catalog"])))
         if not self.outcome.failed:
             sweep_finished(home())
         return self.outcome
+
+    def _serve(self, experiment: dict[str, Any]) -> bool:
+        """Let champions predict the sections that they were not trained on; whether anything was not current."""
+        known = {key for name in register.names(self.lake) for key in register.section_keys(self.lake, name)}
+        made = {key for key in known if self.lake.head(section_slot(self.lake, SERVED, key))}
+        sections = {str(key) for key in known & (Champions(self.lake).sections | made)}
+        stale = stale_keys(self.lake, [SERVED], sections, Experiment(**experiment))
+        if stale:
+            self._run(Task(SERVING_STAGE, [SERVED], experiment), SECTIONS, stale)
+        return bool(stale)
 
     def run(
         self, job: str, partitions: dg.DynamicPartitionsDefinition, keys: set[str], experiment: dict[str, Any]

@@ -5,9 +5,10 @@ of what to train on.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gr2st_assets.lake import Lake
+from gr2st_assets.records import Slot
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import AlignmentError, MissingArtifactError
 from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, SectionKey, TrainSection
@@ -182,7 +183,7 @@ def read_folds(lake: Lake) -> "dict[str, Fold]":
     return folds
 
 
-def read_panel(lake: Lake, slot: Any) -> Panel:
-    """Genes of a panel table in panel order."""
-    rows = lake.read_table(slot).to_pandas().sort_values("position")
+def read_panel(lake: Lake, slot: Slot, digest: str | None = None) -> Panel:
+    """Genes of a panel table in panel order; of the newest, or the one named."""
+    rows = lake.read_table(slot, digest=digest).to_pandas().sort_values("position")
     return Panel(rows.panel.iloc[0], tuple(rows.gene))

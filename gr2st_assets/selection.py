@@ -16,6 +16,8 @@ MADE_WITH = {"graphs/functional_graph": "gr2st_ours", "evaluation/recall_scores"
 STUDIES = {"ablation": "evaluation/ablation", "sensitivity": "evaluation/sensitivity"}
 """Fold assets that run only when they are asked for, by the name of the study."""
 STUDY_SUMMARY = "evaluation/studies"
+SERVED = "serving/slide_predictions"
+"""Section asset that is made once the champions are decided."""
 STUDIED = "gr2st_ours"
 STUDIED_FEATURES = tuple(dict.fromkeys((*METHODS[STUDIED].features, *M224, *COLOR)))
 """Encoders that the studied method and its changes read."""
@@ -36,7 +38,7 @@ def assets_for(methods: Collection[str]) -> list[str]:
     if left_out:
         encoders = {f"image/embeddings_{encoder}" for spec in chosen for encoder in spec.features}
         own |= {name for name in BLUEPRINTS if name.startswith("image/embeddings_")} - encoders
-    return [name for name in BLUEPRINTS if name not in own and name not in STUDIES.values()]
+    return [name for name in BLUEPRINTS if name not in {*own, *STUDIES.values(), SERVED}]
 
 
 def assets_for_studies(studies: Collection[str]) -> list[str]:

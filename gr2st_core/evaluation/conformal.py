@@ -66,8 +66,8 @@ class PatientErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Intervals:
-    """What intervals of a model's predictions are made of; arrays have one element a gene.
+class ErrorRule:
+    """Half widths of intervals; arrays have one element a gene.
 
     Attributes
     ----------
@@ -75,6 +75,39 @@ class Intervals:
         Of the scaled errors; NaN for a gene without calibration.
     intercept, slope, floor
         Typical absolute error: the line in the prediction, and its smallest value.
+    """
+
+    quantile: Floats
+    intercept: Floats
+    slope: Floats
+    floor: Floats
+
+    def scale(self, predicted: FloatArray) -> Floats:
+        """Typical absolute error of each prediction, shape ``(n_spots, n_genes)``."""
+        return np.maximum(self.floor, self.intercept + self.slope * np.asarray(predicted, dtype=np.float64))
+
+    def half_width(self, predicted: FloatArray) -> Floats:
+        """Half width of the interval around each prediction, shape ``(n_spots, n_genes)``; NaN without calibration."""
+        return self.quantile * self.scale(predicted)
+
+    def ends(self, predicted: FloatArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lower and upper ends; expression is never below 0, so neither is an interval, unless the prediction is."""
+        half = self.half_width(predicted)
+        lower = np.minimum(np.maximum(predicted - half, 0), predicted)
+        return lower.astype(np.float32), (predicted + half).astype(np.float32)
+
+    def covers(self, errors: PatientErrors) -> Floats:
+        """Share of spots within the interval, ``(n_genes,)``."""
+        inside = np.abs(errors.observed - errors.predicted) <= self.half_width(errors.predicted)
+        return np.asarray(inside.mean(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """What intervals of a model's predictions are made of; arrays have one element a gene.
+
+    Attributes
+    ----------
     support
         Whom the interval of each gene speaks of.
     n_patients, n_spots
@@ -88,44 +121,12 @@ class Intervals:
 
     genes: tuple[str, ...]
     level: float
-    quantile: Floats
-    intercept: Floats
-    slope: Floats
-    floor: Floats
+    rule: ErrorRule
     support: tuple[Support, ...]
     n_patients: NDArray[np.int64]
     n_spots: NDArray[np.int64]
     coverage: Floats
     patients: tuple[str, ...]
-
-    def half_width(self, predicted: FloatArray) -> Floats:
-        """Half width of the interval around each prediction, shape ``(n_spots, n_genes)``; NaN without calibration."""
-        line = self.intercept + self.slope * np.asarray(predicted, dtype=np.float64)
-        return self.quantile * np.maximum(self.floor, line)
-
-    def ends(self, predicted: FloatArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Lower and upper ends; expression is never below 0, so neither is an interval."""
-        half = self.half_width(predicted)
-        lower = np.maximum(predicted - half, 0)
-        return np.minimum(lower, predicted).astype(np.float32), (predicted + half).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Line and quantile of some genes."""
-
-    quantile: Floats
-    intercept: Floats
-    slope: Floats
-    floor: Floats
-
-    def scale(self, predicted: FloatArray) -> Floats:
-        return np.maximum(self.floor, self.intercept + self.slope * predicted)
-
-    def covers(self, errors: PatientErrors) -> Floats:
-        """Share of spots within the interval, ``(n_genes,)``."""
-        inside = np.abs(errors.observed - errors.predicted) <= self.quantile * self.scale(errors.predicted)
-        return np.asarray(inside.mean(axis=0))
 
 
 def calibrate(patients: Mapping[str, PatientErrors], genes: Sequence[str], settings: IntervalSettings) -> Intervals:
@@ -157,9 +158,15 @@ def calibrate(patients: Mapping[str, PatientErrors], genes: Sequence[str], setti
         for column in columns:
             support[column] = "patient" if is_enough else "spot-level, same patients"
     return Intervals(
-        tuple(genes), settings.level, **numbers, support=tuple(support), n_patients=counted[0], n_spots=counted[1],
-        coverage=coverage, patients=names,
-    )  # fmt: skip
+        tuple(genes),
+        settings.level,
+        ErrorRule(**numbers),
+        support=tuple(support),
+        n_patients=counted[0],
+        n_spots=counted[1],
+        coverage=coverage,
+        patients=names,
+    )
 
 
 def _by_patients(
@@ -185,7 +192,7 @@ def _of(errors: PatientErrors, genes: Sequence[str]) -> PatientErrors:
     return PatientErrors(tuple(genes), predicted, observed)
 
 
-def _fit(patients: Sequence[PatientErrors], level: float) -> _Rule:
+def _fit(patients: Sequence[PatientErrors], level: float) -> ErrorRule:
     """Line by weighted least squares, then the quantile; every patient weighs alike."""
     predicted = np.concatenate([errors.predicted for errors in patients])
     size = np.abs(np.concatenate([errors.observed for errors in patients]) - predicted)
@@ -196,7 +203,7 @@ def _fit(patients: Sequence[PatientErrors], level: float) -> _Rule:
     # an error that falls where the prediction rises is an accident of few spots
     slope = np.maximum(np.divide(weights @ (apart * size), spread, out=np.zeros_like(mean), where=spread > 0), 0)
     floor = np.where(mean > 0, _LEAST_SHARE * mean, 1.0)
-    rule = _Rule(np.ones_like(mean), mean - slope * centre, slope, floor)
+    rule = ErrorRule(np.ones_like(mean), mean - slope * centre, slope, floor)
     ends = np.cumsum([len(errors.predicted) for errors in patients])[:-1]
     return replace(rule, quantile=error_quantile(np.split(size / rule.scale(predicted), ends), level))
 

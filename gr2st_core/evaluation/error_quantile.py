@@ -3,10 +3,10 @@
 Belongs here: from scaled errors to the quantile. Does not belong here: errors, their scale, intervals (``conformal``).
 
 Source: Dunn, Wasserman & Ramdas, "Distribution-free prediction sets for two-layer hierarchical models", JASA 2023.
-Spots of a patient are alike, so a new patient is compared with K patients, not with all their spots: draw one spot of each,
-and of the K errors take that of rank ceil(level * (K + 1)), which covers a spot of a new patient with at least the
-probability ``level``. Such a rank exists from nine patients on at level 0.9. One draw is a matter of luck, so we take
-the median over all possible draws, which is known exactly, since how many of the K lie below a value is Poisson
+Spots of a patient are alike, so a new patient is compared with K patients, not with all their spots: draw one spot of
+each, and of the K errors take that of rank ceil(level * (K + 1)), which covers a spot of a new patient with at least
+the probability ``level``. Such a rank exists from nine patients on at level 0.9. One draw is a matter of luck, so we
+take the median over all possible draws, which is known exactly, since how many of the K lie below a value is Poisson
 binomial; the theorem is about one draw. With fewer patients the quantile is that of all their spots, every patient
 weighing alike, and speaks of new spots of theirs.
 """

@@ -72,9 +72,9 @@ def test_where_patients_differ_more_than_spots_intervals_speak_of_patients_not_o
     covered = []
     for start in range(0, 200, 20):  # one calibration has its luck, the promise is about all of them
         few = {f"p{place}": errors for place, errors in enumerate(truth[start : start + 20])}
-        rule = calibrate(few, ("g",), SETTINGS)
+        intervals = calibrate(few, ("g",), SETTINGS)
         strangers = [*truth[:start], *truth[start + 20 :]]
-        covered += [np.abs(errors.observed) <= rule.half_width(errors.predicted) for errors in strangers]
+        covered += [np.abs(errors.observed) <= intervals.rule.half_width(errors.predicted) for errors in strangers]
     assert 0.88 < np.mean(covered) < 0.94
 
 
@@ -103,16 +103,16 @@ def test_intervals_grow_where_errors_do_and_stay_above_zero():
     rng = np.random.default_rng(2)
     predicted = rng.uniform(0, 4, (3000, 1))
     observed = np.maximum(predicted + rng.normal(size=predicted.shape) * (0.1 + 0.5 * predicted), 0)
-    rule = calibrate({"a": PatientErrors(("g",), predicted, observed)}, ("g",), SETTINGS)
-    low, high = rule.half_width(np.array([[0.5], [3.5]])).ravel()
+    intervals = calibrate({"a": PatientErrors(("g",), predicted, observed)}, ("g",), SETTINGS)
+    low, high = intervals.rule.half_width(np.array([[0.5], [3.5]])).ravel()
     assert high > 2.5 * low
-    lower, upper = rule.ends(np.array([[0.1], [3.0]], dtype=np.float32))
+    lower, upper = intervals.rule.ends(np.array([[0.1], [3.0]], dtype=np.float32))
     assert (lower >= 0).all()
     assert lower.dtype == upper.dtype == np.float32
     assert (lower[1] < 3.0) & (upper[1] > 3.0)
-    inside = (np.abs(observed - predicted) <= rule.half_width(predicted)).mean()
+    inside = (np.abs(observed - predicted) <= intervals.rule.half_width(predicted)).mean()
     assert inside == pytest.approx(0.9, abs=0.005)
-    assert np.isnan(rule.coverage).all()  # nobody else to be calibrated on
+    assert np.isnan(intervals.coverage).all()  # nobody else to be calibrated on
 
 
 def test_genes_that_only_some_patients_were_predicted_for_rest_on_these():
@@ -122,14 +122,14 @@ def test_genes_that_only_some_patients_were_predicted_for_rest_on_these():
         return PatientErrors(genes, np.zeros((50, len(genes))), rng.exponential(size=(50, len(genes))))
 
     patients = {"a": errors("x", "y"), "b": errors("y"), "empty": PatientErrors(("x",), *np.zeros((2, 0, 1)))}
-    rule = calibrate(patients, ("y", "nobody", "x"), SETTINGS)
-    assert rule.n_patients.tolist() == [2, 0, 1]
-    assert rule.n_spots.tolist() == [100, 0, 50]
-    assert rule.support == ("spot-level, same patients", "none", "spot-level, same patients")
-    assert np.isnan(rule.quantile).tolist() == [False, True, False]
-    assert np.isnan(rule.half_width(np.ones((2, 3)))).tolist() == [[False, True, False]] * 2
-    assert rule.patients == ("a", "b")
-    assert np.isnan(rule.coverage).tolist() == [[False, True, True], [False, True, True]]
+    intervals = calibrate(patients, ("y", "nobody", "x"), SETTINGS)
+    assert intervals.n_patients.tolist() == [2, 0, 1]
+    assert intervals.n_spots.tolist() == [100, 0, 50]
+    assert intervals.support == ("spot-level, same patients", "none", "spot-level, same patients")
+    assert np.isnan(intervals.rule.quantile).tolist() == [False, True, False]
+    assert np.isnan(intervals.rule.half_width(np.ones((2, 3)))).tolist() == [[False, True, False]] * 2
+    assert intervals.patients == ("a", "b")
+    assert np.isnan(intervals.coverage).tolist() == [[False, True, True], [False, True, True]]
 
 
 def test_calibration_spots_are_drawn_from_all_patients_alike_and_the_same_every_time():
@@ -141,7 +141,7 @@ def test_calibration_spots_are_drawn_from_all_patients_alike_and_the_same_every_
     settings = IntervalSettings(n_spots=200)
     first, second = (calibrate(patients, ("g",), settings) for _ in range(2))
     assert first.n_spots.tolist() == [180]
-    assert first.quantile.tobytes() == second.quantile.tobytes()
+    assert first.rule.quantile.tobytes() == second.rule.quantile.tobytes()
 
 
 def test_predictions_without_measurements_are_refused():
