@@ -467,8 +467,8 @@ _SPECS = (
     ),
     TableSpec(
         "serving/calibration",
-        "How far predictions of a champion's recipe lie from measurements of patients it never saw, by gene. Half width "
-        "of an interval: quantile * greatest(scale_floor, scale_intercept + scale_slope * predicted)",
+        "How far a champion's recipe was from measurements of patients it never saw, by gene. Half width of an "
+        "interval: quantile * greatest(scale_floor, scale_intercept + scale_slope * predicted)",
         ("reference_cohort", "gene"),
         (
             *c.REFERENCE,

@@ -3,9 +3,6 @@
 import json
 
 import dagster as dg
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 
 from gr2st_assets.assets.drift import NAME as DRIFT
@@ -13,77 +10,12 @@ from gr2st_assets.assets.drift import drift
 from gr2st_assets.assets.spot_drift import NAME as SPOT_DRIFT
 from gr2st_assets.assets.spot_drift import spot_drift
 from gr2st_assets.champions import champions, history
-from gr2st_assets.drift_predictions import by_fit
-from gr2st_assets.drift_sections import COLOURS, ENCODER
-from gr2st_assets.promotions import settle
-from gr2st_assets.records import Provenance
-from gr2st_assets.resources import Experiment, LakeResource
-from gr2st_assets.slots import section_slot
-from gr2st_core.images.color_texture import NAMES
-from gr2st_core.types import SectionKey
-
-RIDGE, N_SPOTS = "ridge_m224", 30
-
-
-class Sections:
-    """Puts what drift reads of sections into the lake of a champion."""
-
-    def __init__(self, world) -> None:
-        self.world, self.lake = world, world.lake
-
-    def put(self, key: str, *, far: float = 0.0, depth: float = 1000.0, pink: float = 0.0, image: bool = True) -> None:
-        """One section; ``far``, ``depth`` and ``pink`` move its features, counts and eosin. Depth 0: no counts."""
-        section = SectionKey.parse(key)
-        rng = np.random.default_rng([ord(letter) for letter in key])
-        spots = [f"s{i:02d}" for i in range(N_SPOTS)]
-        where = {"cohort": section.cohort, "section_id": section.section_id}
-        slide = {"patient_id": section.section_id[0], "image_path": "a.png" if image else None}
-        self._write("raw/slides", section, pd.DataFrame([{**where, **slide, "um_per_px": 1.0, "pitch_px": 10.0}]))
-        totals = (depth * rng.uniform(0.8, 1.25, N_SPOTS)).astype(int)
-        places = {name: np.arange(N_SPOTS) * 1.0 for name in ("array_col", "array_row", "pixel_x", "pixel_y")}
-        table = pd.DataFrame({**where, "spot_id": spots, **places, "total_count": totals, "has_counts": depth > 0})
-        self._write("raw/spots", section, table)
-        if image:
-            features = rng.normal(size=(N_SPOTS, 4)) + far
-            colours = np.full((N_SPOTS, len(NAMES)), 0.3)
-            colours[:, NAMES.index("eosin_mean")] += pink + 0.01 * rng.normal(size=N_SPOTS)
-            for name, values in ((ENCODER, features), (COLOURS, colours)):
-                rows = pa.array(values.astype(np.float32).tolist(), pa.list_(pa.float32()))
-                self._write(f"image/embeddings_{name}", section, pa.table({"spot_id": spots, "embedding": rows}))
-
-    def put_predictions(self) -> None:
-        """Out-of-fold predictions of the champion's own recipe: like those of its fit for ``d/L1``."""
-        like = by_fit(self.lake, champions(history(self.lake))["c"].contender)(SectionKey("d", "L1"))
-        table, keys = f"models/model_{RIDGE}", {"panel": "fold_safe", "target": "per_spot", "seed": 0}
-        for patient in self.world.patients:
-            values = np.random.default_rng(ord(patient)).normal(like.mean, like.spread, (N_SPOTS, len(like.genes)))
-            identity = {"cohort": "c", "section_id": f"{patient}1", "gene": np.tile(like.genes, N_SPOTS)}
-            frame = pd.DataFrame({**identity, "predicted": values.ravel().astype(np.float32)})
-            fold = f"patient-{patient}"
-            model = self.lake.require_head(self.lake.slot(table, cohort="c", fold=fold, **keys))
-            self.world.put(f"predictions/predictions_{RIDGE}", frame, fold=fold, inputs={table: model.digest})
-
-    def _write(self, table: str, key: SectionKey, rows) -> None:
-        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)
-        provenance = Provenance("f", {}, "", "", "", "run", 0.0, {})
-        self.lake.write_table(section_slot(self.lake, table, key), data, provenance)
-
-    def rows(self, table: str) -> pd.DataFrame:
-        return self.lake.read_table(self.lake.slot(table)).to_pandas()
-
-    def run(self) -> dg.ExecuteInProcessResult:
-        resources = {"lake": LakeResource(root=str(self.lake.root)), "experiment": Experiment()}
-        return dg.materialize([spot_drift, drift], instance=dg.DagsterInstance.ephemeral(), resources=resources)
+from samples.champion_lake import N_SPOTS, RIDGE, Sections
 
 
 @pytest.fixture
-def lake(world) -> Sections:
-    """A served champion with three training sections of a patient each, and one new section like them."""
-    settle(world.lake, world.contenders(), world.serving)
-    sections = Sections(world)
-    for name, depth in {"c/A1": 900, "c/B1": 1100, "c/C1": 1000, "d/L1": 1000}.items():
-        sections.put(name, depth=depth)
-    sections.put_predictions()
+def lake(sections):
+    """Sections beside a champion."""
     return sections
 
 
@@ -97,7 +29,7 @@ def not_compared(result: dg.ExecuteInProcessResult, node: str = "serving__drift"
 
 def test_what_differs_is_named_with_the_section_and_what_does_not_is_left_alone(lake):
     lake.put("d/F1", far=20.0, depth=10.0, pink=0.5)
-    result = lake.run()
+    result = lake.run(spot_drift, drift)
     assert result.success
     check = check_of(result)
     assert not check.passed
@@ -126,7 +58,7 @@ def test_what_differs_is_named_with_the_section_and_what_does_not_is_left_alone(
 
 def test_every_spot_has_a_score_and_its_nearest_training_spot_of_another_patient(lake):
     lake.put("d/F1", far=20.0)
-    lake.run()
+    lake.run(spot_drift, drift)
     table = lake.rows(SPOT_DRIFT)
     assert table.groupby("section_id").size().to_dict() == dict.fromkeys(("A1", "B1", "C1", "F1", "L1"), N_SPOTS)
     assert (table[table.section_id == "F1"].is_above).all()
@@ -138,14 +70,14 @@ def test_every_spot_has_a_score_and_its_nearest_training_spot_of_another_patient
 
 
 def test_a_second_run_makes_nothing_and_a_changed_section_makes_both_again(lake):
-    lake.run()
+    lake.run(spot_drift, drift)
     before = [lake.lake.require_head(lake.lake.slot(name)).digest for name in (SPOT_DRIFT, DRIFT)]
-    again = lake.run()
+    again = lake.run(spot_drift, drift)
     for node in ("serving__spot_drift", "serving__drift"):
         assert again.asset_materializations_for_node(node)[0].metadata["reused"].value
     assert [lake.lake.require_head(lake.lake.slot(name)).digest for name in (SPOT_DRIFT, DRIFT)] == before
     lake.put("d/L1", far=20.0)
-    changed = lake.run()
+    changed = lake.run(spot_drift, drift)
     assert not changed.asset_materializations_for_node("serving__drift")[0].metadata["reused"].value
     assert [lake.lake.require_head(lake.lake.slot(name)).digest for name in (SPOT_DRIFT, DRIFT)] != before
 
@@ -153,7 +85,7 @@ def test_a_second_run_makes_nothing_and_a_changed_section_makes_both_again(lake)
 def test_a_slide_without_counts_has_no_depth_and_counts_without_an_image_have_only_depth(lake):
     lake.put("d/S1", depth=0)
     lake.put("d/N1", image=False)
-    lake.run()
+    lake.run(spot_drift, drift)
     measures = lake.rows(DRIFT).groupby("section_id").measure.agg(set)
     assert measures["S1"] == {"image", "stain_haematoxylin", "stain_eosin", "predictions"}
     assert measures["N1"] == {"depth"}
@@ -162,7 +94,7 @@ def test_a_slide_without_counts_has_no_depth_and_counts_without_an_image_have_on
 
 def test_predictions_of_another_recipe_are_not_compared_and_the_table_says_so(lake):
     lake.world.put_method(RIDGE, "newer")
-    said = not_compared(lake.run())
+    said = not_compared(lake.run(spot_drift, drift))
     assert "predictions are not compared: the newest out-of-fold predictions are not of the champion's recipe" in said
     assert "predictions" not in set(lake.rows(DRIFT).measure)
 
@@ -170,7 +102,7 @@ def test_predictions_of_another_recipe_are_not_compared_and_the_table_says_so(la
 def test_two_training_sections_have_no_threshold(lake):
     folds = lake.rows("folds/fold_table")
     lake.world.put("folds/fold_table", folds[(folds.fold_id != "c/all") | (folds.patient_id != "C")])
-    result = lake.run()
+    result = lake.run(spot_drift, drift)
     assert check_of(result).passed
     table = lake.rows(DRIFT)
     assert table.threshold.isna().all()
@@ -187,7 +119,7 @@ def test_two_training_sections_have_no_threshold(lake):
 def test_without_a_champion_there_are_no_rows_and_the_table_says_why(empty_world):
     bare = Sections(empty_world)
     bare.put("c/A1")
-    result = bare.run()
+    result = bare.run(spot_drift, drift)
     assert check_of(result).passed
     assert len(bare.rows(DRIFT)) == len(bare.rows(SPOT_DRIFT)) == 0
     assert not_compared(result) == "no cohort has a champion, so there is nothing to compare with"
