@@ -85,7 +85,7 @@ def encode_section(
         section=slide.section,
     ):
         block = encode(recolour(patches))
-        _require_valid(block, spec, slide.section)
+        require_valid(block, spec, slide.section)
         features[done : done + len(block)] = block
         done += len(block)
         progress(label, done, len(features))
@@ -98,7 +98,13 @@ def _built(build: Callable[[str | None], Encode], device: str | None) -> Encode:
     return build(device)
 
 
-def _require_valid(block: NDArray[np.float32], spec: EncoderSpec, section: str | None) -> None:
+def require_valid(block: NDArray[np.float32], spec: EncoderSpec, section: str | None) -> None:
+    """Refuse what an encoder returned if it is not what it declares, or not finite.
+
+    Raises
+    ------
+    ModelError, NonFiniteError
+    """
     if block.shape[1] != spec.width:
         raise ModelError(
             "the encoder returns another width than it declares",

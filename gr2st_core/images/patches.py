@@ -102,7 +102,7 @@ def patch_facts(
             expected=f"patches of {span_um:g} um within {size_px[0]}x{size_px[1]} px",
             hint="check um per px",
         )
-    start = _corners(pixel_xy, side)
+    start = corners(pixel_xy, side)
     crosses = (start < 0) | (start + side > np.asarray(size_px))
     return PatchFacts(side, input_px / side, int(crosses.any(axis=1).sum()))
 
@@ -140,11 +140,12 @@ def cut_patches(
         The image is too coarse, or damaged.
     """
     side = patch_side_px(span_um, um_per_px, section=section)
-    corners = _corners(pixel_xy, side)
-    for first in range(0, len(corners), batch_size):
-        batch = corners[first : first + batch_size]
+    starts = corners(pixel_xy, side)
+    for first in range(0, len(starts), batch_size):
+        batch = starts[first : first + batch_size]
         yield np.stack([resized(slide.region(x, y, side, side), input_px) for x, y in batch.tolist()])
 
 
-def _corners(pixel_xy: FloatArray, side: int) -> NDArray[np.int64]:
+def corners(pixel_xy: FloatArray, side: int) -> NDArray[np.int64]:
+    """Left upper pixel of the patch around each spot, shape ``(n_spots, 2)``."""
     return np.rint(pixel_xy).astype(np.int64) - side // 2
