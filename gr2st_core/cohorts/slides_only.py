@@ -27,6 +27,7 @@ from gr2st_core.cohorts.records import IMAGE, RawSection, SectionEntry
 from gr2st_core.cohorts.scale import FACTS
 from gr2st_core.cohorts.slides_listing import SPOTS, SlidesListing, holds_images
 from gr2st_core.cohorts.spot_grid import lay_grid
+from gr2st_core.cohorts.spot_table import SpotTable
 from gr2st_core.errors import DataError
 from gr2st_core.images.pixels import SlideImage
 from gr2st_core.images.slides import open_slide
@@ -56,39 +57,75 @@ class SlidesReader:
         facts = read_cohort_file(entry.files[FACTS].parent, faults) if FACTS in entry.files else CohortFile()
         path = entry.files.get(SPOTS)
         given = None if path is None else read_given_spots(path, faults, max_spots=limits.max_spots)
-        pitch_px = float("nan") if given is None else given_pitch_px(given)
         try:
             slide = open_slide(entry.files[IMAGE], max_megapixels=limits.max_megapixels, section=str(entry.key))
         except DataError as error:
             faults.found.append(error)
             faults.raise_any("a slide cannot be read")
             raise
-        um_per_px = _um_per_px(slide, facts, pitch_px, faults)
-        faults.raise_any("a slide cannot be read")
-        if not pitch_px > 0:
-            pitch_px = (facts.pitch_um or PITCH_UM) / um_per_px
-        spots = lay_grid(slide, pitch_px, faults, max_spots=limits.max_spots) if given is None else given
-        faults.raise_any("a slide cannot be read")
-        return RawSection(
-            key=entry.key,
-            patient_id=entry.patient_id,
-            spot_ids=spots.spot_ids,
-            array_xy=spots.array_xy,
-            pixel_xy=spots.pixel_xy,
-            counts=None,
-            pitch_um=pitch_px * um_per_px,
-            pitch_px=pitch_px,
-            um_per_px=um_per_px,
-            image_path=entry.image_path,
-            n_spots_without_counts=0,
+        return place_spots(
+            slide,
+            entry,
+            given,
+            um_per_px=slide.um_per_px or facts.um_per_px,
+            pitch_um=facts.pitch_um,
+            faults=faults,
+            max_spots=limits.max_spots,
         )
 
 
-def _um_per_px(slide: SlideImage, facts: CohortFile, pitch_px: float, faults: Faults) -> float:
+def place_spots(
+    slide: SlideImage,
+    entry: SectionEntry,
+    given: SpotTable | None,
+    *,
+    um_per_px: float | None,
+    pitch_um: float | None,
+    faults: Faults,
+    max_spots: int,
+) -> RawSection:
+    """Make a section of a slide: with the given spots, else with a grid over its tissue.
+
+    Parameters
+    ----------
+    um_per_px
+        What is stated of the slide's scale; None leaves it to ``pitch_um`` and the given spots.
+    pitch_um
+        Distance of neighbouring spots; None: as given, of a grid ``PITCH_UM``.
+
+    Raises
+    ------
+    DataError
+        Everything that ``faults`` has, or nothing says what the scale is, or there is no tissue to lay a grid on.
+    """
+    pitch_px = float("nan") if given is None else given_pitch_px(given)
+    scale = _um_per_px(slide, um_per_px, pitch_um, pitch_px, faults)
+    faults.raise_any("a slide cannot be read")
+    if not pitch_px > 0:
+        pitch_px = (pitch_um or PITCH_UM) / scale
+    spots = lay_grid(slide, pitch_px, faults, max_spots=max_spots) if given is None else given
+    faults.raise_any("a slide cannot be read")
+    return RawSection(
+        key=entry.key,
+        patient_id=entry.patient_id,
+        spot_ids=spots.spot_ids,
+        array_xy=spots.array_xy,
+        pixel_xy=spots.pixel_xy,
+        counts=None,
+        pitch_um=pitch_px * scale,
+        pitch_px=pitch_px,
+        um_per_px=scale,
+        image_path=entry.image_path,
+        n_spots_without_counts=0,
+    )
+
+
+def _um_per_px(
+    slide: SlideImage, stated: float | None, pitch_um: float | None, pitch_px: float, faults: Faults
+) -> float:
     """Scale of a slide; NaN, and a fault that says how to give it, if nobody states it."""
-    stated = slide.um_per_px or facts.um_per_px
-    if stated is None and facts.pitch_um is not None and pitch_px > 0:
-        stated = facts.pitch_um / pitch_px
+    if stated is None and pitch_um is not None and pitch_px > 0:
+        stated = pitch_um / pitch_px
     if stated is None:
         faults.add(
             "nothing says how many micrometres a pixel is",
