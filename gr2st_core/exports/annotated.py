@@ -25,8 +25,8 @@ def annotated(slide: PredictedSlide) -> ad.AnnData:
     """Build the object: ``X`` and ``layers["predicted"]`` are the same predicted values, in target units.
 
     ``layers["lower"]`` and ``["upper"]`` are the interval ends (NaN where a gene has none), ``obsm["spatial"]`` the
-    spot centres in pixels of the full resolution, ``uns["gr2st"]`` JSON of what is known of the whole slide. What is not
-    known has no column.
+    spot centres in pixels of the full resolution, ``uns["gr2st"]`` JSON of what is known of the whole slide. What is
+    not known has no column.
     """
     import anndata as ad
 

@@ -9,6 +9,7 @@ QuPath takes measurements as numbers only, so a flag is 0 or 1, and what is not 
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import PanelError
-from gr2st_core.expression.breast_markers import breast_markers
 from gr2st_core.exports.predicted_slide import PredictedSlide
 from gr2st_core.exports.whole import written_whole
+from gr2st_core.expression.breast_markers import breast_markers
 
 MOST_GENES = 50
 """Genes that are written if none are chosen: QuPath shows every measurement of every object as a column."""
@@ -117,7 +118,7 @@ def _measurements(slide: PredictedSlide, chosen: tuple[str, ...], columns: list[
             parts.append(np.stack([np.asarray(array[rows], dtype=np.float64) for array in known.values()], axis=1))
         for numbers in np.concatenate(parts, axis=1).tolist():
             pairs = zip((*names, *known), numbers, strict=True)
-            yield {name: number for name, number in pairs if number == number}  # noqa: PLR0124 - not NaN
+            yield {name: number for name, number in pairs if not math.isnan(number)}
 
 
 def _shortest(values: NDArray[np.float32]) -> NDArray[np.float64]:

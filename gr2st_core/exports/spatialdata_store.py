@@ -6,6 +6,7 @@ Belongs here: elements, what the table annotates, transformations. Does not belo
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def write_spatialdata(slide: PredictedSlide, path: Path) -> None:
 
     images = {} if slide.thumbnail is None else {IMAGE: _image(slide.thumbnail)}
     data = SpatialData(images=images, shapes={SPOTS: _circles(slide)}, tables={TABLE: _table(slide)})
-    with written_whole(path) as staged:
+    with written_whole(path) as staged, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="zarr v3 autosharding")  # of anndata, once an array
         data.write(staged)
 
 
