@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from memory import peak_mb
 
-from gr2st_core.exports.predicted_slide import Intervals, PredictedSlide, Thumbnail
+from gr2st_core.exports.predicted_slide import IntervalEnds, PredictedSlide, Thumbnail
 from gr2st_core.types import ImageSection, Prediction, SectionKey
 
 FORMS = {
@@ -43,7 +43,7 @@ def slide() -> PredictedSlide:
         prediction=Prediction(section.key, ids, tuple(f"G{number}" for number in range(N_GENES)), values),
         spot_diameter_um=55.0,
         provenance={"model_id": "made"},
-        intervals=Intervals(np.maximum(values - half, 0), values + half, 0.9, "patient"),
+        intervals=IntervalEnds(np.maximum(values - half, 0), values + half, 0.9, ("patient",) * N_GENES),
         ood_distance=draw.random(len(ids)),
         ood_quantile=draw.random(len(ids)),
         is_unusual=draw.random(len(ids)) > 0.9,

@@ -86,7 +86,10 @@ def _obs(slide: PredictedSlide) -> pd.DataFrame:
 
 
 def _var(slide: PredictedSlide) -> pd.DataFrame:
-    columns: dict[str, Any] = {"in_panel": np.ones(len(slide.genes), dtype=np.bool_)}
+    columns: dict[str, Any] = {
+        "in_panel": np.ones(len(slide.genes), dtype=np.bool_),
+        "support": pd.Categorical(slide.support),
+    }
     if slide.intervals is not None:
         width = (slide.intervals.upper - slide.intervals.lower).mean(axis=0, dtype=np.float64)
         columns |= {"has_interval": np.isfinite(width), "mean_interval_width": width}

@@ -51,7 +51,8 @@ def write_geojson(slide: PredictedSlide, path: Path, genes: Sequence[str] | None
     chosen = shown_genes(slide.genes) if genes is None else tuple(genes)
     columns = _columns(slide, chosen)
     with written_whole(path) as staged, staged.open("x", encoding="ascii", newline="\n") as stream:
-        stream.write(f'{{"type": "FeatureCollection", "gr2st": {slide.document}, "features": [')
+        support = json.dumps({gene: slide.support[column] for gene, column in zip(chosen, columns, strict=True)})
+        stream.write(f'{{"type": "FeatureCollection", "gr2st": {slide.document}, "support": {support}, "features": [')
         for number, feature in enumerate(_features(slide, chosen, columns)):
             stream.write(("," if number else "") + "\n" + json.dumps(feature, allow_nan=False))
         stream.write("\n]}\n")

@@ -103,18 +103,19 @@ def _prediction_blocks(slide: PredictedSlide) -> Iterator[list[Any]]:
 
     n_genes = len(slide.genes)
     step = max(_ROWS // n_genes, 1)
-    genes = pa.array(slide.genes, pa.string())
+    genes, support = (pa.array(texts, pa.string()) for texts in (slide.genes, slide.support))
     for start in range(0, slide.n_spots, step):
         rows = slice(start, start + step)
         spots = pa.array(slide.section.spot_ids[rows].tolist(), pa.string())
         n = len(spots) * n_genes
+        columns = pa.array(np.tile(np.arange(n_genes), len(spots)))
         yield [
             pa.repeat(slide.section.key.section_id, n),
             spots.take(pa.array(np.repeat(np.arange(len(spots)), n_genes))),
-            genes.take(pa.array(np.tile(np.arange(n_genes), len(spots)))),
+            genes.take(columns),
             pa.array(slide.prediction.values[rows].ravel(), pa.float32()),
             *_ends(slide, rows, n),
-            pa.repeat(slide.support, n),
+            support.take(columns),
         ]
 
 

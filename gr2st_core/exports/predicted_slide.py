@@ -6,22 +6,22 @@ Belongs here: the value and its checks, so that no export has to doubt it. Does 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import AlignmentError, NonFiniteError, SchemaError
+from gr2st_core.evaluation.conformal import Support
 from gr2st_core.images.pixels import Pixels
 from gr2st_core.types import BoolArray, FloatArray, ImageSection, Prediction, StrArray
 
-Support = Literal["patient", "spot-level, same patients"]
-
 
 @dataclass(frozen=True, slots=True)
-class Intervals:
+class IntervalEnds:
     """Ends of the interval of every predicted value, in target units.
 
     Attributes
@@ -31,13 +31,13 @@ class Intervals:
     level
         Nominal coverage, between 0 and 1.
     support
-        Whom the intervals speak of: a new patient, or new spots of the patients that they were calibrated on.
+        Whom the intervals of each gene speak of, as ``evaluation.conformal`` says it; ``none`` where it has none.
     """
 
     lower: NDArray[np.float32]
     upper: NDArray[np.float32]
     level: float
-    support: Support
+    support: tuple[Support, ...]
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -45,6 +45,12 @@ class Intervals:
         if self.lower.shape != self.upper.shape:
             raise AlignmentError(
                 "intervals have two ends", field="upper", expected=self.lower.shape, found=self.upper.shape
+            )
+        if unknown := sorted(set(self.support) - set(get_args(Support))):
+            raise SchemaError("a support is known", field="support", found=unknown, expected=get_args(Support))
+        if self.lower.shape[1:] != (len(self.support),):
+            raise AlignmentError(
+                "one support per gene", field="support", expected=self.lower.shape[1:], found=len(self.support)
             )
         if np.isinf(self.lower).any() or np.isinf(self.upper).any():
             raise NonFiniteError("an interval is finite, or NaN where there is none", field="lower, upper")
@@ -110,7 +116,7 @@ class PredictedSlide:
     prediction: Prediction
     spot_diameter_um: float
     provenance: Mapping[str, Any]
-    intervals: Intervals | None = None
+    intervals: IntervalEnds | None = None
     ood_distance: FloatArray | None = None
     ood_quantile: FloatArray | None = None
     is_unusual: BoolArray | None = None
@@ -180,9 +186,10 @@ class PredictedSlide:
         return self.prediction.genes
 
     @property
-    def support(self) -> str:
-        """Whom the intervals speak of, ``none`` without any."""
-        return "none" if self.intervals is None else self.intervals.support
+    def support(self) -> tuple[Support, ...]:
+        """Whom the intervals of each gene speak of, in panel order."""
+        nobody: Support = "none"
+        return (nobody,) * len(self.genes) if self.intervals is None else self.intervals.support
 
     @property
     def spot_diameter_px(self) -> float:
@@ -199,7 +206,7 @@ class PredictedSlide:
             "pitch_px": self.section.pitch_px,
             "spot_diameter_um": self.spot_diameter_um,
             "level": None if self.intervals is None else self.intervals.level,
-            "support": self.support,
+            "genes_by_support": Counter(self.support),
             "provenance": dict(self.provenance),
         }
         return json.dumps(facts, sort_keys=True, allow_nan=False)

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from gr2st_core.exports.predicted_slide import Intervals, PredictedSlide, Thumbnail
+from gr2st_core.exports.predicted_slide import IntervalEnds, PredictedSlide, Thumbnail
 from gr2st_core.types import ImageSection, Prediction, SectionKey
 
 HOSTILE = '<img src=x onerror=alert(1)>"\\\u2028'
 GENES = ("ERBB2", "ACTB", "KRT18", HOSTILE, "HLA-A")
+SUPPORT = ("patient", "patient", "spot-level, same patients", "patient", "none")
 KEY = SectionKey("demo", "A1")
 _SIZE_PX = 1200  # of the slide; its thumbnail is a quarter of it
 
@@ -48,7 +49,7 @@ def predicted_slide(**changes: Any) -> PredictedSlide:
         "prediction": Prediction(spots.key, spots.spot_ids, tuple(genes), values),
         "spot_diameter_um": 50.0,
         "provenance": {"model_id": "0123abcd", "target": "cp10k", "encoders": {"efficientnet": "Apache-2.0"}},
-        "intervals": Intervals(np.maximum(values - half, 0), values + half, 0.9, "patient"),
+        "intervals": IntervalEnds(np.maximum(values - half, 0), values + half, 0.9, SUPPORT),
         "ood_distance": rng.gamma(3.0, 1.0, spots.n_spots),
         "ood_quantile": np.linspace(0.0, 1.0, spots.n_spots),
         "is_unusual": np.linspace(0.0, 1.0, spots.n_spots) > 0.95,

@@ -13,7 +13,7 @@ from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.region_shapes import read_shapes
 from gr2st_core.errors import PanelError
 from gr2st_core.exports.geojson import MOST_GENES, shown_genes, write_geojson
-from samples.predicted_slides import GENES, HOSTILE, bare_slide, predicted_slide
+from samples.predicted_slides import GENES, HOSTILE, SUPPORT, bare_slide, predicted_slide
 
 SLIDE = predicted_slide()
 
@@ -84,6 +84,7 @@ def test_the_file_is_plain_ascii_and_the_same_every_time(tmp_path: Path) -> None
     content = (tmp_path / "one").read_bytes()
     assert content == (tmp_path / "two").read_bytes()
     assert content.isascii()
+    assert json.loads(content)["support"] == dict(zip(GENES, SUPPORT, strict=True))
     assert json.loads(content)["gr2st"] == json.loads(SLIDE.document)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gr2st_core.exports.h5ad import write_h5ad
 from gr2st_core.exports.predicted_slide import Thumbnail
-from samples.predicted_slides import GENES, bare_slide, picture, predicted_slide
+from samples.predicted_slides import GENES, SUPPORT, bare_slide, picture, predicted_slide
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # squidpy's and scanpy's dependencies warn when they are imported
 
@@ -74,6 +74,7 @@ def test_spots_genes_and_slide_are_described(path: Path) -> None:
     np.testing.assert_array_equal(data.obsm["reference_spots"], SLIDE.reference_spots)
     assert data.var["in_panel"].all()
     assert data.var["has_interval"].tolist() == [True] * 4 + [False]
+    assert data.var["support"].tolist() == list(SUPPORT)
     width = (SLIDE.intervals.upper - SLIDE.intervals.lower).mean(axis=0)
     np.testing.assert_allclose(data.var["mean_interval_width"], width, rtol=1e-5)
     assert json.loads(data.uns["gr2st"]) == json.loads(SLIDE.document)
@@ -102,7 +103,8 @@ def test_what_is_not_known_has_no_column(tmp_path: Path) -> None:
     data = ad.read_h5ad(tmp_path / "A1.h5ad")
     assert set(data.obs) == {"section_id", "patient_id", "in_tissue", "array_row", "array_col"}
     assert set(data.layers) == {"predicted"}
-    assert set(data.var) == {"in_panel"}
+    assert set(data.var) == {"in_panel", "support"}
+    assert set(data.var["support"]) == {"none"}
     assert set(data.obsm) == {"spatial"}
 
 

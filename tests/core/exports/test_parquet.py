@@ -11,7 +11,7 @@ import pytest
 
 from gr2st_core.exports import parquet
 from gr2st_core.exports.parquet import PREDICTION_COLUMNS, PREDICTIONS, SPOT_COLUMNS, SPOTS, write_parquet
-from samples.predicted_slides import bare_slide, predicted_slide
+from samples.predicted_slides import SUPPORT, bare_slide, predicted_slide
 
 SLIDE = predicted_slide()
 
@@ -31,7 +31,7 @@ def test_every_value_stands_with_its_spot_and_gene(folder: Path) -> None:
         for g, gene in enumerate(SLIDE.genes):
             low, high = (float(end[s, g]) for end in (SLIDE.intervals.lower, SLIDE.intervals.upper))
             ends = (None, None) if np.isnan(low) else (low, high)
-            expected.append(("A1", spot, gene, float(SLIDE.prediction.values[s, g]), *ends, "patient"))
+            expected.append(("A1", spot, gene, float(SLIDE.prediction.values[s, g]), *ends, SUPPORT[g]))
     assert rows == expected
 
 

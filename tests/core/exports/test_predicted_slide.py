@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gr2st_core.errors import Gr2stError
-from gr2st_core.exports.predicted_slide import Intervals, Thumbnail
+from gr2st_core.exports.predicted_slide import IntervalEnds, Thumbnail
 from gr2st_core.types import Prediction, SectionKey
 from samples.predicted_slides import KEY, predicted_slide, section
 
@@ -24,7 +24,7 @@ NAN = np.full((SPOTS.n_spots, 5), np.nan, np.float32)
         ({"prediction": Prediction(KEY, SPOTS.spot_ids[::-1], GENES, VALUES)}, "prediction.spot_ids"),
         ({"prediction": Prediction(KEY, SPOTS.spot_ids, GENES, NAN)}, "prediction"),
         ({"section": SPOTS.rows(np.arange(0))}, "section.spot_ids"),
-        ({"intervals": Intervals(NAN[:, :4], NAN[:, :4], 0.9, "patient")}, "intervals"),
+        ({"intervals": IntervalEnds(NAN[:, :4], NAN[:, :4], 0.9, ("none",) * 4)}, "intervals"),
         ({"ood_distance": np.zeros(29)}, "ood_distance"),
         ({"is_unusual": np.zeros((30, 1), bool)}, "is_unusual"),
         ({"reference_spots": np.array(["demo/B1/s"] * 30)}, "reference_spots"),
@@ -42,16 +42,19 @@ def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], field: str) 
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "level", "field"),
+    ("changes", "field"),
     [
-        (VALUES, VALUES, 1.0, "level"),
-        (VALUES, VALUES[:, :2], 0.9, "upper"),
-        (VALUES, VALUES + np.float32(np.inf), 0.9, "lower, upper"),
+        ({"level": 1.0}, "level"),
+        ({"upper": VALUES[:, :2]}, "upper"),
+        ({"upper": VALUES + np.float32(np.inf)}, "lower, upper"),
+        ({"support": ("patient",) * 4}, "support"),
+        ({"support": ("everybody",) * 5}, "support"),
     ],
 )
-def test_intervals_are_finite_pairs(lower: np.ndarray, upper: np.ndarray, level: float, field: str) -> None:
+def test_intervals_are_finite_pairs(changes: dict[str, Any], field: str) -> None:
+    sound = {"lower": VALUES, "upper": VALUES, "level": 0.9, "support": ("patient",) * 5}
     with pytest.raises(Gr2stError) as caught:
-        Intervals(lower, upper, level, "patient")
+        IntervalEnds(**{**sound, **changes})
     assert caught.value.context["field"] == field
 
 
@@ -71,6 +74,7 @@ def test_a_thumbnail_is_a_small_picture(pixels: np.ndarray, scale: float, field:
 
 def test_what_is_known_of_the_whole_slide_is_one_document() -> None:
     facts = json.loads(predicted_slide().document)
-    assert (facts["section"], facts["level"], facts["support"]) == ("demo/A1", 0.9, "patient")
+    assert (facts["section"], facts["level"]) == ("demo/A1", 0.9)
+    assert facts["genes_by_support"] == {"patient": 3, "spot-level, same patients": 1, "none": 1}
     assert facts["provenance"]["encoders"] == {"efficientnet": "Apache-2.0"}
-    assert json.loads(predicted_slide(intervals=None).document)["support"] == "none"
+    assert json.loads(predicted_slide(intervals=None).document)["genes_by_support"] == {"none": 5}
