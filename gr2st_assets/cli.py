@@ -106,6 +106,30 @@ def materialize(
 
 
 @app.command()
+def predict(
+    slides: Annotated[list[Path], typer.Argument(help="image files: jpg, png, tiff, ome.tiff, svs, ndpi, mrxs")],
+    out: Annotated[Path, typer.Option(help="folder that gets a folder a slide")],
+    model: Annotated[
+        str, typer.Option(help="cohort whose champion predicts, or a model's id; by default the champion")
+    ] = "",
+    spots: Annotated[
+        Path | None, typer.Option(help="table of spots of the one slide: spot_id, pixel_x, pixel_y")
+    ] = None,
+    um_per_px: Annotated[float | None, typer.Option(min=0.01, help="scale, where the file does not say it")] = None,
+    pitch_um: Annotated[
+        float | None, typer.Option(min=1, help="distance of the spots; by default as in training")
+    ] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Predict the expression on slides that were never sequenced, with intervals, for other programs to open."""
+    from gr2st_assets.slide_journeys import predict_slides
+
+    if spots is not None and len(slides) > 1:
+        raise typer.BadParameter("a table of spots belongs to one slide")
+    raise typer.Exit(predict_slides(slides, out, model, spots, um_per_px, pitch_um, settings, say))
+
+
+@app.command()
 def study(
     cohort: Annotated[str, typer.Argument(help="registered cohort")],
     panel: Panel = "fold_safe",

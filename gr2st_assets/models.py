@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version, imports, reached
 from gr2st_assets.publish import crash_point
+from gr2st_assets.records import Slot
 from gr2st_assets.work import DECODED, TRAINING, FoldWork
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.registry import METHODS, MethodSpec, method
@@ -163,13 +164,30 @@ def sweep_finished(root: Path) -> None:
 
 
 def load_fitted(work: FoldWork, name: str) -> "Fitted":
-    """Restore a trained method from the lake, every file checked against its checksum first."""
+    """Restore a trained method of a fold, the newest."""
+    return load_model(work.lake, name, work.slot(f"models/model_{name}"), None, work.settings)
+
+
+def load_model(lake: "Lake", name: str, slot: Slot, digest: str | None, settings: "Settings") -> "Fitted":
+    """Restore a trained method from the lake, every file checked against its checksum first.
+
+    Parameters
+    ----------
+    digest
+        Of the artefact; None takes the newest.
+    settings
+        Under which it was trained.
+
+    Raises
+    ------
+    MissingArtifactError, DataError, CheckpointError
+        The artefact is gone or damaged, or was trained otherwise.
+    """
     from gr2st_core.training.checkpoint import load_state
 
-    slot = work.slot(f"models/model_{name}")
-    with work.lake.local_copy(slot) as folder:
+    with lake.local_copy(slot, digest) as folder:
         state = load_state(folder)
-    return method(name).build(work.settings).load(state)
+    return method(name).build(settings).load(state)
 
 
 def load_champion(lake: "Lake", contender: "Contender") -> "Fitted":

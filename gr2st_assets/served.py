@@ -66,6 +66,16 @@ def read_rule(lake: Lake, event: Event, genes: Sequence[str]) -> Rule:
     return Rule(ErrorRule(*numbers), support, float(levels.iloc[0]) if len(levels) else None)
 
 
+def no_rule(n_genes: int) -> Rule:
+    """Intervals of genes that were never calibrated."""
+    import numpy as np
+
+    from gr2st_core.evaluation.conformal import ErrorRule
+
+    unknown = np.full(n_genes, np.nan)
+    return Rule(ErrorRule(unknown, unknown, unknown, unknown), ("none",) * n_genes, None)
+
+
 def calibration_rows(lake: Lake, event: Event) -> "pd.DataFrame":
     """Rows of the newest calibration that are about a champion."""
     from gr2st_assets.tables import arrow_schema, table_spec

@@ -26,6 +26,7 @@ from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.resources import Experiment, LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
+from gr2st_assets.training_reference import training_reference
 from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gr2st_core.drift.reference import Reference
-    from gr2st_core.drift.samples import SpotSample
     from gr2st_core.settings import DriftSettings
 
 NAME = "serving/spot_drift"
 READ = (*GEOMETRY, f"image/embeddings_{ENCODER}")
 _ARGUMENTS = asset_arguments(
-    NAME, code=("gr2st_core.drift", "gr2st_core.models.linear", "gr2st_assets.drift_sections", "gr2st_assets.sections"),
+    NAME, code=("gr2st_core.drift", "gr2st_core.models.linear", "gr2st_assets.drift_sections", "gr2st_assets.sections",
+    "gr2st_assets.training_reference"),
     checks=(), kinds={"python"}, pool=None,
     doc="Distance of every spot's patch features from the spots that a champion was trained on, and whether it is "
     "unusual: an out-of-distribution score.",
@@ -87,23 +88,14 @@ def _product(store: Lake, compared: list[Comparison], settings: "DriftSettings")
 
 def _scored(store: Lake, each: Comparison, settings: "DriftSettings") -> "tuple[list[pd.DataFrame], list[str]]":
     """Rows of all sections beside one champion, read one at a time, and in words what could not be compared."""
-    from gr2st_core.drift.reference import fit_reference
-    from gr2st_core.drift.samples import draw_spots
-
-    quota = max(1, settings.n_spots // max(1, len(each.patients)))
-
-    def draw(key: SectionKey) -> "SpotSample | None":
-        found = features(store, key)
-        return None if found is None or not len(found[0]) else draw_spots(str(key), *found, quota)
-
-    samples, lacking = measured(sorted(each.patients), draw)
-    if not samples:
-        return [], [*lacking, "no training section has patch features, so no spot can be compared"]
-    patients = {str(key): patient for key, patient in each.patients.items()}
-    reference = fit_reference(list(samples.values()), patients, settings)
+    reference, lacking = training_reference(store, each.patients, settings)
+    if reference is None:
+        return [], lacking
     tables, unscored = measured(each.sections, partial(_rows, store, reference, each))
     if reference.units.left_out is None:
-        unscored.append(f"{len(samples)} training sections: too few to leave one out, so no spot is called unusual")
+        unscored.append(
+            f"{len(reference.units.of)} training sections: too few to leave one out, so no spot is called unusual"
+        )
     return list(tables.values()), list(dict.fromkeys([*lacking, *unscored]))
 
 

@@ -1,0 +1,267 @@
+"""Predicting slides that were never registered: one image file in, files for other programs out.
+
+Belongs here: a slide's spots, features, expression, intervals and reference spots, put together and written. Does not
+belong here: which model (``slide_models``), formats (``gr2st_core.exports``), registered sections
+(``assets.slide_predictions``).
+
+::
+
+    <out>/<slide>/predictions.parquet spots.parquet <slide>.h5ad <slide>.zarr <slide>.geojson
+    <out>/<slide>/gr2st.json          what it was made from; written last, so that a slide with it is done
+    <out>/<slide>/.features-<digest>  features so far, of a slide that was interrupted
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upath import UPath
+
+from gr2st_assets.drift_sections import ENCODER
+from gr2st_assets.fingerprint import code_version
+from gr2st_assets.lake import Lake
+from gr2st_assets.models import method_code, method_spec
+from gr2st_assets.publish import write_atomic
+from gr2st_assets.slide_models import SlideModel
+from gr2st_core.errors import DataError
+from gr2st_core.types import ImageSection, SectionKey
+
+if TYPE_CHECKING:
+    from gr2st_core.cohorts.records import RawSection
+    from gr2st_core.drift.reference import Reference
+    from gr2st_core.exports.predicted_slide import IntervalEnds, PredictedSlide, Thumbnail
+    from gr2st_core.images.pixels import SlideImage
+    from gr2st_core.images.spec import EncoderSpec
+    from gr2st_core.settings import Settings
+    from gr2st_core.types import Prediction
+
+COHORT = "slides"
+DONE = "gr2st.json"
+THUMBNAIL_PX = 2000
+_SUFFIXES = re.compile(r"(\.ome)?\.[A-Za-z0-9]+$")
+_CODE = ("gr2st_core.images", "gr2st_core.cohorts.slides_only", "gr2st_core.exports", "gr2st_core.drift")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SlideRequest:
+    """One slide to predict.
+
+    Attributes
+    ----------
+    path
+        Image file.
+    out
+        Folder that gets a folder of the slide's name.
+    spots
+        Table of given spots (spot_id, pixel_x, pixel_y), or None to lay a grid over the tissue.
+    um_per_px
+        Scale, above what the file declares; None takes that.
+    pitch_um
+        Distance of the spots; None: that of the training sections, or of the given spots.
+    """
+
+    path: Path
+    out: Path
+    spots: Path | None = None
+    um_per_px: float | None = None
+    pitch_um: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Section id: the file's name, other characters than letters, digits, ``-`` and ``_`` replaced by ``_``."""
+        return re.sub(r"[^A-Za-z0-9_-]", "_", _SUFFIXES.sub("", self.path.name))[:64] or "_"
+
+    @property
+    def folder(self) -> Path:
+        """Where its files go."""
+        return self.out / self.name
+
+
+class SlidePredictor:
+    """Predicts slides by one model.
+
+    Parameters
+    ----------
+    lake
+        Where the model's training sections are.
+    settings
+        How images are encoded and read, and spots compared with training; the model keeps its own.
+    """
+
+    def __init__(self, lake: Lake, model: SlideModel, settings: "Settings") -> None:
+        self._lake, self._model, self._settings = lake, model, settings
+        self._pitch_um = model.pitch_um(lake)
+
+    @cached_property
+    def _reference(self) -> "tuple[Reference | None, list[str]]":
+        from gr2st_assets.training_reference import training_reference
+
+        return training_reference(self._lake, self._model.patients, self._settings.drift)
+
+    def predict(self, request: SlideRequest, progress: Progress) -> bool:
+        """Predict one slide and write its files; False if they were there already, made from the same.
+
+        Raises
+        ------
+        DataError
+            The slide cannot be read, nothing says what its scale is, or the model cannot predict it.
+        """
+        section, slide = self._section(request)
+        facts = self._facts(request, section, slide)
+        done = request.folder / DONE
+        if done.is_file() and json.loads(done.read_text(encoding="utf-8")) == facts:
+            return False
+        done.unlink(missing_ok=True)
+        kept = request.folder / f".features-{facts['features']}"
+        predicted = self._predicted(section, slide, kept, facts, progress)
+        _write(predicted, request.folder, progress)
+        write_atomic(UPath(done), (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+        shutil.rmtree(kept, ignore_errors=True)
+        return True
+
+    def _section(self, request: SlideRequest) -> "tuple[RawSection, SlideImage]":
+        from gr2st_core.cohorts.faults import Faults
+        from gr2st_core.cohorts.given_spots import read_given_spots
+        from gr2st_core.cohorts.records import IMAGE, SectionEntry
+        from gr2st_core.cohorts.slides_only import place_spots
+        from gr2st_core.images.slides import open_slide
+
+        limits, faults = self._settings.limits, Faults(section=request.name)
+        cap = limits.max_spots
+        given = None if request.spots is None else read_given_spots(request.spots, faults, max_spots=cap)
+        slide = open_slide(request.path, max_megapixels=limits.max_megapixels, section=request.name)
+        entry = SectionEntry(SectionKey(COHORT, request.name), request.name, {IMAGE: request.path})
+        pitch = request.pitch_um if given is not None else request.pitch_um or self._pitch_um
+        scale = request.um_per_px or slide.um_per_px
+        raw = place_spots(
+            slide, entry, given, um_per_px=scale, pitch_um=pitch, faults=faults, max_spots=limits.max_spots
+        )
+        if not len(raw.spot_ids):
+            raise DataError("the slide has no spots", section=request.name, file=request.spots or request.path)
+        return raw, slide
+
+    def _facts(self, request: SlideRequest, raw: "RawSection", slide: "SlideImage") -> dict[str, Any]:
+        """Everything that decides the files, as JSON."""
+        spots = hashlib.sha256("\n".join(raw.spot_ids.tolist()).encode())
+        for array in (raw.array_xy, raw.pixel_xy):
+            spots.update(array.tobytes())
+        specs, images = self._encoders(), self._settings.images
+        features = {
+            "image_sha256": slide.sha256, "spots_sha256": spots.hexdigest(), "um_per_px": raw.um_per_px,
+            "encoders": [spec.digest for spec in specs], "stain": images.stain, "code": code_version(*_CODE),
+        }  # fmt: skip
+        model = self._model
+        return {
+            "features": hashlib.sha256(json.dumps(features, sort_keys=True).encode()).hexdigest()[:16],
+            "slide": request.path.name, "section_id": request.name, "n_spots": len(raw.spot_ids), **features,
+            "pitch_um": raw.pitch_um, "pitch_um_of_training": self._pitch_um,
+            "method": model.name, "model_id": model.model_id, "trained_for": dict(model.facts),
+            "champion": model.champion.number if model.champion else None,
+            "code_of_method": code_version(*method_code(method_spec(model.name))),
+            "intervals": _digest_of_rule(model), "drift": self._settings.drift.digest,
+            "licences": {spec.name: spec.licence for spec in specs},
+        }  # fmt: skip
+
+    def _encoders(self) -> "list[EncoderSpec]":
+        from gr2st_core.images.encoders import encoder_spec
+
+        names = dict.fromkeys((*method_spec(self._model.name).features, ENCODER))
+        return [encoder_spec(name) for name in names]
+
+    def _predicted(
+        self, raw: "RawSection", slide: "SlideImage", kept: Path, facts: Mapping[str, Any], progress: Progress
+    ) -> "PredictedSlide":
+        from gr2st_core.exports.predicted_slide import PredictedSlide
+        from gr2st_core.images.encode_slide import encode_slide
+
+        images = self._settings.images
+        features = encode_slide(
+            slide, raw.pixel_xy, raw.spot_ids, raw.um_per_px, self._encoders(), stain=images.stain,
+            batch_size=images.batch_size, folder=kept, progress=progress,
+        )  # fmt: skip
+        section = ImageSection(
+            raw.key, raw.patient_id, raw.spot_ids, raw.array_xy, raw.pixel_xy, raw.um_per_px, raw.pitch_px, features,
+            image_path=raw.image_path,
+        )  # fmt: skip
+        reference, lacking = self._reference
+        progress("predicting", 0, 1)
+        prediction = self._model.fitted.predict(section)
+        progress("predicting", 1, 1)
+        return PredictedSlide(
+            section=section,
+            prediction=prediction,
+            spot_diameter_um=_DIAMETER_PER_PITCH * raw.pitch_um,
+            provenance={**facts, "not_compared_with": lacking},
+            intervals=_intervals(self._model, prediction),
+            thumbnail=_thumbnail(slide),
+            **_compared(reference, section),
+        )
+
+
+_DIAMETER_PER_PITCH = 0.55
+"""Spots are drawn as large as those of Visium: 55 um of 100."""
+
+
+def _intervals(model: SlideModel, prediction: "Prediction") -> "IntervalEnds | None":
+    from gr2st_core.exports.predicted_slide import IntervalEnds
+
+    rule = model.rule
+    if rule.level is None:
+        return None
+    return IntervalEnds(*rule.errors.ends(prediction.values), rule.level, rule.support)
+
+
+def _compared(reference: "Reference | None", section: ImageSection) -> dict[str, Any]:
+    """How unlike training each spot is, and the training spots that look most alike."""
+    import numpy as np
+
+    if reference is None:
+        return {}
+    scores = reference.score(str(section.key), section.features[ENCODER])
+    pairs = np.char.add(np.char.add(scores.nearest_sections, "/"), scores.nearest_spots)
+    return {
+        "ood_distance": scores.score,
+        "ood_quantile": scores.quantile,
+        "is_unusual": scores.is_above,
+        "reference_spots": pairs,
+    }
+
+
+def _thumbnail(slide: "SlideImage") -> "Thumbnail":
+    from gr2st_core.exports.predicted_slide import Thumbnail
+
+    pixels = slide.thumbnail(THUMBNAIL_PX)
+    return Thumbnail(pixels, pixels.shape[1] / slide.size_px[0])
+
+
+def _digest_of_rule(model: SlideModel) -> str:
+    digest = hashlib.sha256(repr((model.rule.level, model.rule.support)).encode())
+    rule = model.rule.errors
+    for array in (rule.quantile, rule.intercept, rule.slope, rule.floor):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _write(predicted: "PredictedSlide", folder: Path, progress: Progress) -> None:
+    from gr2st_core.exports.geojson import write_geojson
+    from gr2st_core.exports.h5ad import write_h5ad
+    from gr2st_core.exports.parquet import write_parquet
+    from gr2st_core.exports.spatialdata_store import write_spatialdata
+
+    name = predicted.section.key.section_id
+    writers: list[tuple[Callable[[PredictedSlide, Path], None], Path]] = [
+        (write_parquet, folder),
+        (write_h5ad, folder / f"{name}.h5ad"),
+        (write_spatialdata, folder / f"{name}.zarr"),
+        (write_geojson, folder / f"{name}.geojson"),
+    ]
+    for number, (write, path) in enumerate(writers, start=1):
+        write(predicted, path)
+        progress("files", number, len(writers))
