@@ -132,7 +132,7 @@ def _um_per_px(
             file=slide.path,
             field="um_per_px",
             expected=f"a resolution in the image file (scanner's, OME or TIFF), or um_per_px in {COHORT_FILE}",
-            hint=f"write `um_per_px: <micrometres of a pixel>` into {COHORT_FILE}",
+            hint=f"write `um_per_px: <micrometres of a pixel>` into {COHORT_FILE}; of a single slide, say --um-per-px",
         )
         return float("nan")
     return stated

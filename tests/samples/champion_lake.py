@@ -157,7 +157,11 @@ class Sections:
         spots = [f"s{i:02d}" for i in range(N_SPOTS)]
         where = {"cohort": section.cohort, "section_id": section.section_id}
         slide = {"patient_id": section.section_id[0], "image_path": "a.png" if image else None}
-        self._write("raw/slides", section, pd.DataFrame([{**where, **slide, "um_per_px": 1.0, "pitch_px": 10.0}]))
+        self._write(
+            "raw/slides",
+            section,
+            pd.DataFrame([{**where, **slide, "um_per_px": 1.0, "pitch_px": 10.0, "pitch_um": 10.0}]),
+        )
         totals = (depth * rng.uniform(0.8, 1.25, N_SPOTS)).astype(int)
         places = {name: np.arange(N_SPOTS) * 1.0 for name in ("array_col", "array_row", "pixel_x", "pixel_y")}
         table = pd.DataFrame({**where, "spot_id": spots, **places, "total_count": totals, "has_counts": depth > 0})
