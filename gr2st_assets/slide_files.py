@@ -29,6 +29,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.models import method_code, method_spec
 from gr2st_assets.publish import write_atomic
 from gr2st_assets.slide_models import SlideModel
+from gr2st_assets.slots import section_slot
 from gr2st_core.errors import DataError
 from gr2st_core.types import ImageSection, SectionKey
 
@@ -98,6 +99,8 @@ class SlidePredictor:
     def __init__(self, lake: Lake, model: SlideModel, settings: "Settings") -> None:
         self._lake, self._model, self._settings = lake, model, settings
         self._pitch_um = model.pitch_um(lake)
+        table = f"image/embeddings_{ENCODER}"
+        self._compares = any(lake.head(section_slot(lake, table, key)) for key in model.patients)
 
     @cached_property
     def _reference(self) -> "tuple[Reference | None, list[str]]":
@@ -172,7 +175,8 @@ class SlidePredictor:
     def _encoders(self) -> "list[EncoderSpec]":
         from gr2st_core.images.encoders import encoder_spec
 
-        names = dict.fromkeys((*method_spec(self._model.name).features, ENCODER))
+        compared = (ENCODER,) if self._compares else ()
+        names = dict.fromkeys((*method_spec(self._model.name).features, *compared))
         return [encoder_spec(name) for name in names]
 
     def _predicted(

@@ -4,6 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from gr2st_assets.inbox import MARKER
@@ -94,6 +95,31 @@ def test_a_champion_was_decided(arrived):
     project, _ = arrived
     rows = project.sql("select * from champion")
     assert rows
+
+
+def test_a_slide_without_its_counts_is_predicted_as_it_was_out_of_fold(arrived, tmp_path):
+    project, _ = arrived
+    (model,) = project.sql(
+        "select distinct model_id from predictions_ridge_color where section_id = 'C5' and fold_id = 'her2st/patient-C'"
+    )
+    (slide,) = project.sql("select image_path, um_per_px from slides where cohort = 'her2st' and section_id = 'C5'")
+    spots = project.sql("select spot_id, pixel_x, pixel_y from spots where cohort = 'her2st' and section_id = 'C5'")
+    pd.DataFrame(spots).to_csv(tmp_path / "C5.spots.csv", index=False)
+    (image,) = (project.home / "inbox" / "her2st").rglob(slide["image_path"])
+    project.gr2st(
+        "predict", str(image), "--out", str(tmp_path), "--spots", str(tmp_path / "C5.spots.csv"), "--model",
+        model["model_id"], "--um-per-px", repr(slide["um_per_px"]), "--settings", str(QUICK),
+    )  # fmt: skip
+    (written,) = tmp_path.rglob("predictions.parquet")
+    found = pd.read_parquet(written).set_index(["spot_id", "gene"]).predicted
+    slot = project.lake.slot(
+        "predictions/predictions_ridge_color", cohort="her2st", fold="patient-C", panel="fold_safe",
+        target="per_spot", seed=0,
+    )  # fmt: skip
+    rows = project.lake.read_table(slot).to_pandas()
+    expected = rows[rows.section_id == "C5"].set_index(["spot_id", "gene"]).predicted
+    assert len(found) == len(expected) > 100_000
+    assert (found[expected.index] - expected).abs().max() < 1e-5
 
 
 def tag(run, key):
