@@ -65,7 +65,7 @@ class SlideRequest:
     um_per_px
         Scale, above what the file declares; None takes that.
     pitch_um
-        Distance of the spots; None: that of the training sections, or of the given spots.
+        Distance of neighbouring spots; None: that of the training sections, of given spots as measured.
     """
 
     path: Path

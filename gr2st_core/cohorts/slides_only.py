@@ -101,7 +101,7 @@ def place_spots(
     pitch_px = float("nan") if given is None else given_pitch_px(given)
     scale = _um_per_px(slide, um_per_px, pitch_um, pitch_px, faults)
     faults.raise_any("a slide cannot be read")
-    if not pitch_px > 0:
+    if pitch_um is not None or not pitch_px > 0:
         pitch_px = (pitch_um or PITCH_UM) / scale
     spots = lay_grid(slide, pitch_px, faults, max_spots=max_spots) if given is None else given
     faults.raise_any("a slide cannot be read")

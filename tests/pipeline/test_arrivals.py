@@ -102,13 +102,15 @@ def test_a_slide_without_its_counts_is_predicted_as_it_was_out_of_fold(arrived, 
     (model,) = project.sql(
         "select distinct model_id from predictions_ridge_color where section_id = 'C5' and fold_id = 'her2st/patient-C'"
     )
-    (slide,) = project.sql("select image_path, um_per_px from slides where cohort = 'her2st' and section_id = 'C5'")
+    (slide,) = project.sql(
+        "select image_path, um_per_px, pitch_um from slides where cohort = 'her2st' and section_id = 'C5'"
+    )
     spots = project.sql("select spot_id, pixel_x, pixel_y from spots where cohort = 'her2st' and section_id = 'C5'")
     pd.DataFrame(spots).to_csv(tmp_path / "C5.spots.csv", index=False)
     (image,) = (project.home / "inbox" / "her2st").rglob(slide["image_path"])
     project.gr2st(
         "predict", str(image), "--out", str(tmp_path), "--spots", str(tmp_path / "C5.spots.csv"), "--model",
-        model["model_id"], "--um-per-px", repr(slide["um_per_px"]), "--settings", str(QUICK),
+        model["model_id"], "--um-per-px", repr(slide["um_per_px"]), "--pitch-um", repr(slide["pitch_um"]), "--settings", str(QUICK),
     )  # fmt: skip
     (written,) = tmp_path.rglob("predictions.parquet")
     found = pd.read_parquet(written).set_index(["spot_id", "gene"]).predicted
