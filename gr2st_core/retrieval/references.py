@@ -42,7 +42,7 @@ class References:
     def of(
         cls, spots: HasIds, index: NDArray[np.int64], weights: NDArray[Any], k: int, *, part: str, share: float
     ) -> References:
-        """Name the ``k`` heaviest of the rows ``index`` of a bank; both arrays ``(n_query, n_averaged)``, ties in order."""
+        """Name the ``k`` heaviest of the rows ``index`` of a bank, both ``(n_query, n_averaged)``; ties in order."""
         heaviest = np.argsort(-weights, axis=1, kind="stable")[:, :k]
         rows, kept = (np.take_along_axis(array, heaviest, axis=1) for array in (index, weights))
         return cls(spots.section_keys[rows], spots.spot_ids[rows], kept.astype(np.float32), part, share)
