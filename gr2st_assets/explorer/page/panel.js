@@ -13,16 +13,16 @@ function made(tag, { text, ...attributes } = {}, ...children) {
 
 class Panel {
   constructor(name, title, colours) {
-    this.colours = colours;
+    this.palette = Uint32Array.from(colours, pixelOf);
     this.bar = made("canvas", { width: N_COLOURS, height: 1 });
     this.low = made("span");
     this.high = made("span");
     this.legend = made("div", { class: "bar" }, this.low, this.bar, this.high);
-    this.base = made("canvas");
-    this.top = made("canvas");
+    [this.base, this.middle, this.top] = [made("canvas"), made("canvas"), made("canvas")];
+    this.raster = new Raster(this.middle);
     this.message = made("p", { hidden: "" });
-    this.stage = made("div", { class: "stage", tabindex: 0, role: "img", "aria-label": title }, this.base, this.top,
-      this.message);
+    this.stage = made("div", { class: "stage", tabindex: 0, role: "img", "aria-label": title }, this.base,
+      this.middle, this.top, this.message);
     this.root = made("section", { class: "panel", "data-panel": name },
       made("div", {}, made("strong", { text: title }), this.legend), this.stage);
     const context = this.bar.getContext("2d");
@@ -30,7 +30,7 @@ class Panel {
   }
   // Show values on a scale, or say why there are none.
   show(values, limits, message) {
-    this.bins = values && binned(values, limits);
+    this.steps = values && stepsOf(values, limits);
     this.legend.hidden = !values;
     this.message.hidden = Boolean(values);
     this.message.textContent = values ? "" : message;
@@ -39,7 +39,7 @@ class Panel {
     this.high.textContent = shown(limits.high);
   }
   resize(width, height, ratio) {
-    for (const canvas of [this.base, this.top]) {
+    for (const canvas of [this.base, this.middle, this.top]) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
     }
@@ -53,21 +53,19 @@ class Panel {
   }
   drawBase(scene) {
     const context = this.cleared(this.base, scene.ratio), { camera } = scene;
-    if (!this.bins) return;
+    if (!this.steps) return;
     if (scene.image) {
       const { left, top } = camera.origin;
       context.drawImage(scene.image, left, top, camera.box.width * camera.zoom, camera.box.height * camera.zoom);
     }
-    context.globalAlpha = scene.opacity;
-    const isFilled = scene.regionMode === "fill";
-    const { order, starts } = isFilled ? scene.regions.bins : this.bins;
-    fillSpots(context, camera, order, starts, isFilled ? scene.regions.colours : this.colours);
-    if (scene.regionMode === "outline") outlineSpots(context, camera, scene.regions);
-    context.globalAlpha = 1;
+    const { regions } = scene, isFilled = scene.regionMode === "fill";
+    this.middle.style.opacity = scene.opacity;
+    this.raster.draw(camera, scene.ratio, isFilled ? regions.steps : this.steps, isFilled ? regions.palette : this.palette);
+    if (scene.regionMode === "outline") outlineSpots(this.middle.getContext("2d"), scene);
   }
   drawTop(scene) {
     const context = this.cleared(this.top, scene.ratio), { camera } = scene;
-    if (!this.bins) return;
+    if (!this.steps) return;
     if (scene.chosen >= 0) {
       drawEdges(context, camera, scene.chosen, scene.neighbours);
       drawRing(context, camera, scene.chosen, 3);
@@ -77,35 +75,17 @@ class Panel {
   }
 }
 
-function addSpot(context, camera, spot, radius) {
-  const x = camera.screen[2 * spot], y = camera.screen[2 * spot + 1];
-  if (radius < 1.5) { context.rect(x - radius, y - radius, 2 * radius, 2 * radius); return; }
-  context.moveTo(x + radius, y);
-  context.arc(x, y, radius, 0, TURN);
-}
-
-// One path a colour: many times faster than one a spot.
-function fillSpots(context, camera, order, starts, colours) {
-  const radius = camera.radius * camera.zoom;
-  for (let step = 0; step < colours.length; step += 1) {
-    if (starts[step] === starts[step + 1] || colours[step] === null) continue;
-    context.beginPath();
-    for (let k = starts[step]; k < starts[step + 1]; k += 1) {
-      if (camera.isSeen(order[k], radius)) addSpot(context, camera, order[k], radius);
-    }
-    context.fillStyle = colours[step];
-    context.fill();
-  }
-}
-
-function outlineSpots(context, camera, { bins, colours }) {
-  const radius = camera.radius * camera.zoom;
+// One path a region: faster than one a spot.
+function outlineSpots(context, { camera, regions, ratio }) {
+  const radius = camera.radius * camera.zoom, { screen } = camera;
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.lineWidth = Math.max(1.2, 0.28 * radius);
-  colours.forEach((colour, step) => {
-    if (colour === null) return;
+  regions.colours.forEach((colour, step) => {
     context.beginPath();
-    for (let k = bins.starts[step]; k < bins.starts[step + 1]; k += 1) {
-      if (camera.isSeen(bins.order[k], radius)) addSpot(context, camera, bins.order[k], radius);
+    for (let spot = 0; spot < regions.steps.length; spot += 1) {
+      if (regions.steps[spot] !== step || !camera.isSeen(spot, radius)) continue;
+      context.moveTo(screen[2 * spot] + radius, screen[2 * spot + 1]);
+      context.arc(screen[2 * spot], screen[2 * spot + 1], radius, 0, TURN);
     }
     context.strokeStyle = colour;
     context.stroke();
@@ -130,11 +110,13 @@ function drawRing(context, camera, spot, width) {
 }
 
 function drawEdges(context, camera, spot, neighbours) {
-  const x = camera.screen[2 * spot], y = camera.screen[2 * spot + 1];
+  const x = camera.screen[2 * spot], y = camera.screen[2 * spot + 1], radius = camera.radius * camera.zoom;
   context.beginPath();
-  for (const other of neighbours) {
-    context.moveTo(x, y);
-    context.lineTo(camera.screen[2 * other], camera.screen[2 * other + 1]);
+  for (const other of neighbours) { // from rim to rim: both spots keep showing their colours
+    const dx = camera.screen[2 * other] - x, dy = camera.screen[2 * other + 1] - y;
+    const share = Math.min(0.5, radius / Math.hypot(dx, dy));
+    context.moveTo(x + share * dx, y + share * dy);
+    context.lineTo(x + (1 - share) * dx, y + (1 - share) * dy);
   }
   strokeTwice(context, 1.2);
 }

@@ -31,22 +31,10 @@ function signedLimits(values) {
   return { low: -reach, high: reach };
 }
 
-// Spots sorted by the step of the colour map that they have: `order` from `starts[step]` to `starts[step + 1]`.
-function binned(values, { low, high }) {
-  const steps = new Uint8Array(values.length), starts = new Uint32Array(N_COLOURS + 1);
+// Step of the colour map that each value has.
+function stepsOf(values, { low, high }) {
   const factor = N_COLOURS / (high - low);
-  for (let k = 0; k < values.length; k += 1) {
-    steps[k] = Math.max(0, Math.min(N_COLOURS - 1, Math.floor((values[k] - low) * factor)));
-    starts[steps[k] + 1] += 1;
-  }
-  return sortedBy(steps, starts);
-}
-
-function sortedBy(steps, starts) {
-  for (let k = 1; k < starts.length; k += 1) starts[k] += starts[k - 1];
-  const next = starts.slice(), order = new Uint32Array(steps.length);
-  for (let k = 0; k < steps.length; k += 1) order[next[steps[k]]++] = k;
-  return { order, starts };
+  return Uint8Array.from(values, (value) => Math.max(0, Math.min(N_COLOURS - 1, Math.floor((value - low) * factor))));
 }
 
 function shown(value) {

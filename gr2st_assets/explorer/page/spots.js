@@ -1,7 +1,7 @@
 "use strict";
 // What is said of one spot and of one gene, in text. Names come from files: they are written as text, never as markup.
 
-const NO_REGION = "not labelled";
+const NO_REGION = "not labelled", QUANTILE = "out-of-distribution quantile";
 
 // Pairs of name and value; a number also with all its digits.
 function spotFacts(page, values, spot) {
@@ -18,7 +18,7 @@ function spotFacts(page, values, spot) {
   if (page.regions.some((name) => name !== null)) facts.push(["region", page.regions[spot] ?? NO_REGION]);
   if (page.quantile) {
     const share = page.quantile[spot];
-    if (Number.isNaN(share)) facts.push(["unlike training", "not known"]); else add("unlike training", share);
+    if (Number.isNaN(share)) facts.push([QUANTILE, "not known"]); else add(QUANTILE, share);
   }
   return facts;
 }
@@ -53,17 +53,19 @@ function neighboursOf(page, spot) {
   return found;
 }
 
-// Regions as colours: the most frequent eight have one each, the others share grey, spots without a label have none.
+// Regions as colours: the most frequent eight have one each, in the order of the alphabet, so that sections with the
+// same labels agree; the others share grey, spots without a label have none.
 function regionsOf(page) {
   const counts = new Map();
   for (const name of page.regions) if (name !== null) counts.set(name, (counts.get(name) ?? 0) + 1);
-  const names = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
+  const byName = (a, b) => (a < b ? -1 : 1);
+  const frequent = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || byName(a, b));
+  const nColours = page.categories.length;
+  const names = [...frequent.slice(0, nColours).sort(byName), ...frequent.slice(nColours)];
   const colours = names.map((_, k) => page.categories[k] ?? "#999999");
   const codes = new Map(names.map((name, k) => [name, k]));
   const steps = Uint16Array.from(page.regions, (name) => (name === null ? names.length : codes.get(name)));
-  const starts = new Uint32Array(names.length + 2);
-  for (const step of steps) starts[step + 1] += 1;
-  return { names, counts, colours: [...colours, null], bins: sortedBy(steps, starts) };
+  return { names, counts, colours, steps, palette: Uint32Array.from([...colours, null], pixelOf) };
 }
 
 function fillLegend({ names, counts, colours }) {
