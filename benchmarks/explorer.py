@@ -63,11 +63,13 @@ def random_view(n_spots: int, n_genes: int) -> View:
     names = tuple((f"random/{k % 30}", f"spot{k}") for k in range(20_000))
     return View(
         section="random/A1",
+        model_id="0",
         facts={"patient": "A"},
         slide=Slide((int(xy[:, 0].max()) + 200,) * 2, 1.0, jpeg.getvalue(), "Random pixels."),
         spots=Spots(
-            tuple(f"{a}x{b}" for a, b in zip(row, column, strict=True)), xy, 55.0, "", ("a", "b", "c", None) * (n_spots // 4)
-            + (None,) * (n_spots % 4), rng.random(n_spots), radius_edges(xy / 100, 3.0), "",
+            tuple(f"{a}x{b}" for a, b in zip(row, column, strict=True)), xy, 55.0, "",
+            tuple("abc"[k] if k < 3 else None for k in rng.integers(0, 4, n_spots)), rng.random(n_spots),
+            radius_edges(xy / 100, 3.0), "",
         ),
         expression=Expression(
             tuple(f"GENE{k}" for k in range(n_genes)), (None,) * n_genes, rng.random(n_genes), predicted, observed,

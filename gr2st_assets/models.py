@@ -7,12 +7,11 @@ Belongs here: putting a fitted method into an artefact, and taking it out. Does 
 import hashlib
 import inspect
 import shutil
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version, imports, reached
 from gr2st_assets.publish import crash_point
@@ -191,26 +190,6 @@ def load_model(lake: "Lake", name: str, slot: Slot, digest: str | None, settings
     return method(name).build(settings).load(state)
 
 
-def load_model(
-    lake: "Lake", name: str, slot: Slot, digest: str, settings: Mapping[str, Any], model_id: str | None = None
-) -> "Fitted":
-    """Restore a method from one artefact, under the settings given (defaults for those that are not).
-
-    Raises
-    ------
-    MissingArtifactError, DataError, CheckpointError
-        The artefact is gone, damaged, or not the model named.
-    """
-    from gr2st_core.settings import Settings
-    from gr2st_core.training.checkpoint import load_state, state_digest
-
-    with lake.local_copy(slot, digest) as folder:
-        state = load_state(folder)
-    if model_id is not None and (found := state_digest(state)) != model_id:
-        raise CheckpointError("not the promoted model", file=slot, expected=model_id, found=found)
-    return method(name).build(Settings.model_validate(settings)).load(state)
-
-
 def load_champion(lake: "Lake", contender: "Contender") -> "Fitted":
     """Restore what a champion predicts with, from the very artefact that was promoted, under its own settings.
 
@@ -219,7 +198,15 @@ def load_champion(lake: "Lake", contender: "Contender") -> "Fitted":
     MissingArtifactError, DataError, CheckpointError
         The artefact is gone, damaged, or not the model that was promoted.
     """
-    return load_model(lake, contender.name, *contender.model, contender.settings, contender.model_id)
+    from gr2st_core.settings import Settings
+    from gr2st_core.training.checkpoint import load_state, state_digest
+
+    slot, digest = contender.model
+    with lake.local_copy(slot, digest) as folder:
+        state = load_state(folder)
+    if (found := state_digest(state)) != contender.model_id:
+        raise CheckpointError("not the promoted model", file=slot, expected=contender.model_id, found=found)
+    return method(contender.name).build(Settings.model_validate(contender.settings)).load(state)
 
 
 def model_id(work: FoldWork, name: str) -> str:

@@ -7,8 +7,10 @@ By default it is the champion's method in the fold that held the section's patie
 never saw the section. A section that no fold holds out is shown as the champion predicts it.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gr2st_assets import manifest
 from gr2st_assets.champion_records import Event
@@ -160,6 +162,24 @@ def _served(shown: Shown, key: SectionKey, event: Event) -> Chosen:
 
 def _variant(slot: Slot) -> tuple[str, str, int]:
     return str(slot.value("panel")), str(slot.value("target")), int(str(slot.value("seed")))
+
+
+def inputs(lake: Lake, shown: Shown, chosen: Chosen) -> dict[str, str]:
+    """Everything that decides what is shown, by name: artefacts, and the scripts of the page."""
+    key = chosen.key
+    sections = (section_slot(lake, table, key) for table in ("raw/slides", "raw/spots", "graphs/spatial_graph"))
+    tables = [*sections, *map(lake.slot, ("serving/spot_drift", "serving/calibration"))]
+    if chosen.predictions is not None:
+        tables.append(chosen.predictions)
+    if chosen.split_unit != "all":
+        tables.append(chosen.sibling("predictions/observed", "panel", "target"))
+    parts = sorted((Path(__file__).parent / "page").iterdir())
+    return {
+        **{str(slot): shown.digest(slot) or "absent" for slot in tables},
+        str(chosen.model[0]): chosen.model[1],
+        "champion": str(chosen.event.number if chosen.event else None),
+        "page": hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest(),
+    }
 
 
 def section_entry(lake: Lake, shown: Shown, table: str, key: SectionKey) -> tuple[Slot, str]:

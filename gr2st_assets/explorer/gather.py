@@ -32,12 +32,14 @@ def gather(lake: Lake, shown: Shown, chosen: Chosen) -> View:
     """
     import numpy as np
 
+    from gr2st_core.settings import Settings
+
     spots = _rows(lake, shown, "raw/spots", chosen)
     slide = _rows(lake, shown, "raw/slides", chosen).iloc[0]
     ids = spots.spot_id.to_numpy(dtype=np.str_)
     pixel_xy = spots[["pixel_x", "pixel_y"]].to_numpy(dtype=np.float64)
     spec = method_spec(chosen.name)
-    settings = chosen.event.contender.settings if chosen.event else {}
+    settings = Settings.model_validate(chosen.event.contender.settings if chosen.event else {})
     fitted = load_model(lake, chosen.name, *chosen.model, settings)
     image = image_section(lake, chosen.key, spec.features)
     expression, identity = read_expression(lake, shown, chosen, image, fitted)
@@ -46,6 +48,7 @@ def gather(lake: Lake, shown: Shown, chosen: Chosen) -> View:
     held_out = "trained without this section" if chosen.split_unit == "all" else f"{chosen.split_unit} held out"
     return View(
         section=str(chosen.key),
+        model_id=identity,
         facts={
             "patient": slide.patient_id,
             "method": f"{chosen.name}: {spec.description}",
@@ -54,7 +57,6 @@ def gather(lake: Lake, shown: Shown, chosen: Chosen) -> View:
             "panel": f"{chosen.variant.panel}, {len(expression.genes)} genes",
             "seed": str(chosen.variant.seed),
             "model": identity[:16],
-            "lake": f"generation {shown.number}",
         },
         slide=read_slide(lake, chosen.key, slide, pixel_xy),
         spots=Spots(

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 PARTS = Path(__file__).parent / "page"
-SCRIPTS = ("inflate.js", "data.js", "scales.js", "camera.js", "raster.js", "panel.js", "genes.js", "spots.js", "main.js")
+SCRIPTS = (
+    "inflate.js",
+    "data.js",
+    "scales.js",
+    "camera.js",
+    "raster.js",
+    "panel.js",
+    "genes.js",
+    "spots.js",
+    "main.js",
+)
 """In the order in which they are run; each reads those before it."""
 _MAPS = {"sequential": "viridis", "width": "magma", "signed": "RdBu_r"}
 

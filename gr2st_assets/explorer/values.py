@@ -10,18 +10,18 @@ from gr2st_assets.explorer.chosen import Chosen, Shown
 from gr2st_assets.explorer.view import Expression
 from gr2st_assets.lake import Lake
 from gr2st_assets.matrices import spots_by_genes
+from gr2st_assets.served import CALIBRATION, read_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    import pandas as pd
     import pyarrow as pa
 
+    from gr2st_assets.served import Rule
     from gr2st_core.predictor import Fitted
     from gr2st_core.types import ImageSection
 
-CALIBRATION = "serving/calibration"
 OBSERVED = "predictions/observed"
 NOT_CHAMPION = "they are calibrated for a cohort's champion, in the folds that hold its patients out"
 NOT_CALIBRATED = "readers are shown no calibration of this champion"
@@ -117,33 +117,27 @@ def _intervals(
     """Half widths as they were stored, else as the champion's calibration gives them, and what they support."""
     import numpy as np
 
-    calibration = _calibration(lake, shown, chosen)
+    rule = _calibration(lake, shown, chosen, genes)
     if rows is not None and "upper" in rows.column_names:
         half = spots_by_genes(rows, "upper", ids, genes, section=str(chosen.key)) - predicted
-        support = rows.column("support")[0].as_py()
-        level = "" if calibration is None else f"{calibration.level.iloc[0]:.0%} "
-    elif calibration is None or set(genes) - set(calibration.index):
+        support = set(rows.column("support").unique().to_pylist())
+    elif rule is None:
         return None, NOT_CALIBRATED if chosen.event else NOT_CHAMPION
     else:
-        own = calibration.loc[list(genes)]
-        numbers = own[["quantile", "scale_floor", "scale_intercept", "scale_slope"]].to_numpy(dtype=np.float64)
-        quantile, floor, intercept, slope = numbers.T
-        half = quantile * np.maximum(floor, intercept + slope * predicted)
-        support, level = own.support.iloc[0], f"{own.level.iloc[0]:.0%} "
-    if not np.isfinite(half).all():
-        return None, "calibration supports none"
-    return half.astype(np.float32), f"{level}intervals, support: {support}"
+        half, support = rule.errors.half_width(predicted), set(rule.support)
+    if np.isnan(half).all():
+        return None, "the calibration supports none"
+    level = "" if rule is None else f"{rule.level:.0%} "
+    return half.astype(np.float32), f"{level}intervals, support: {' or '.join(sorted(support - {'none'}))}"
 
 
-def _calibration(lake: Lake, shown: Shown, chosen: Chosen) -> "pd.DataFrame | None":
-    """Rows of the champion whose recipe is shown, by gene."""
-    slot = lake.slot(CALIBRATION)
-    digest = shown.digest(slot)
+def _calibration(lake: Lake, shown: Shown, chosen: Chosen, genes: "Sequence[str]") -> "Rule | None":
+    """Intervals of the champion whose recipe is shown; None if readers are shown none of it."""
+    digest = shown.digest(lake.slot(CALIBRATION))
     if digest is None or chosen.event is None:
         return None
-    rows = lake.read_table(slot, digest=digest).to_pandas()
-    own = rows[(rows.champion == chosen.event.number) & (rows.reference_cohort == chosen.event.contender.cohort)]
-    return None if own.empty else own.set_index("gene")
+    rule = read_rule(lake, chosen.event, genes, digest)
+    return None if rule.level is None else rule
 
 
 def _order(genes: "Sequence[str]", pearson: "np.ndarray | None") -> "tuple[list[int], list[str | None]]":

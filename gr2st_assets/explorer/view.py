@@ -77,7 +77,7 @@ class Expression:
     observed
         None where the section was never sequenced.
     half_width
-        Of the interval; None if there are no intervals.
+        Of the interval, a column of NaN for a gene without calibration; None if there are no intervals.
     interval_note
         Level and support of the intervals, or why there are none.
     """
@@ -123,9 +123,12 @@ class View:
         ``cohort/section``.
     facts
         What the values are, as pairs of name and text: patient, method, fold, target, model.
+    model_id
+        Of what predicted.
     """
 
     section: str
+    model_id: str
     facts: Mapping[str, str]
     slide: Slide
     spots: Spots

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gr2st_assets.explorer.page import write_page
+from gr2st_assets.explorer.page import SCRIPTS, write_page
 from gr2st_assets.explorer.view import Expression, ReferenceSpots, Slide, Spots, View
 
 HOSTILE = "</script><img src=http://outside.example/x.png onerror=\"alert('gene')\"><script>alert(1)</script>"
@@ -26,6 +26,7 @@ def tiny_view() -> View:
     ]
     return View(
         section="toy/A1",
+        model_id="0",
         facts={"patient": HOSTILE, "method": "toy_method", "fold": "toy/patient-A"},
         slide=Slide((500, 400), 2.0, None, "No image."),
         spots=Spots(
@@ -175,7 +176,7 @@ def test_names_from_files_are_text_wherever_they_stand(opened) -> None:
         assert facts(page, "#tip")["region"] == (HOSTILE, None)
         assert page.locator("#facts b").first.text_content() == HOSTILE
         assert page.locator("img").count() == 0
-        assert page.locator("script:not([type])").count() == 10
+        assert page.locator("script:not([type])").count() == len(SCRIPTS)
 
 
 def test_a_section_without_counts_shows_prediction_and_uncertainty_only(opened) -> None:
@@ -196,7 +197,7 @@ def test_without_intervals_the_panel_says_why(opened) -> None:
     with opened(view) as recorded:
         message = recorded.page.locator('[data-panel="uncertainty"] p')
         assert message.is_visible()
-        assert message.text_content() == "No intervals: not calibrated yet"
+        assert message.text_content() == "No interval: not calibrated yet."
 
 
 def test_spots_have_the_colour_of_their_value_and_all_panels_move_together(opened) -> None:

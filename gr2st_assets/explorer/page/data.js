@@ -58,6 +58,7 @@ async function readGene(page, gene) {
   const names = Object.keys(page.matrices);
   const columns = await Promise.all(names.map((name) => page.matrices[name] && page.matrices[name].column(gene)));
   const values = Object.fromEntries(names.map((name, k) => [name, columns[k]]));
-  const { observed, predicted } = values;
-  return { ...values, error: observed && predicted.map((value, spot) => value - observed[spot]) };
+  const { observed, predicted, halfWidth } = values;
+  const isBounded = Boolean(halfWidth) && !Number.isNaN(halfWidth[0]); // a gene may be without calibration
+  return { ...values, halfWidth: isBounded ? halfWidth : null, error: observed && predicted.map((value, spot) => value - observed[spot]) };
 }

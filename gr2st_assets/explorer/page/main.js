@@ -57,7 +57,8 @@ class Explorer {
     if (observed) this.panels.observed.show(observed, limits);
     this.panels.predicted.show(predicted, limits);
     if (observed) this.panels.error.show(error, signedLimits(error));
-    this.panels.halfWidth.show(halfWidth, halfWidth && amountLimits(halfWidth), `No intervals: ${this.page.intervalNote}`);
+    const missing = this.page.matrices.halfWidth ? "this gene is not calibrated" : this.page.intervalNote;
+    this.panels.halfWidth.show(halfWidth, halfWidth && amountLimits(halfWidth), `No interval: ${missing}.`);
     this.describe(gene, limits);
     this.tell();
     this.draw("base", "top");

@@ -11,8 +11,9 @@ function spotFacts(page, values, spot) {
   add("predicted", values.predicted[spot]);
   if (values.error) add("error", values.error[spot]);
   if (values.halfWidth) {
-    const half = values.halfWidth[spot], low = Math.max(0, values.predicted[spot] - half);
-    facts.push(["interval", `${shown(low)} to ${shown(values.predicted[spot] + half)}`]);
+    const half = values.halfWidth[spot], middle = values.predicted[spot];
+    const low = Math.min(Math.max(middle - half, 0), middle); // expression is never below 0
+    facts.push(["interval", `${shown(low)} to ${shown(middle + half)}`]);
     add("half width", half);
   }
   if (page.regions.some((name) => name !== null)) facts.push(["region", page.regions[spot] ?? NO_REGION]);
