@@ -3,7 +3,7 @@
 Belongs here: the explorer's page as an asset, linked from its metadata. Does not belong here: what is on the page
 (``gr2st_assets.explorer``).
 
-No stage of ``gr2st materialize`` has it, since pages of whole cohorts are large and read by few: the UI makes those that
+No stage of ``gr2st materialize`` has it: pages of whole cohorts are large and read by few. The UI makes those that
 are asked for, and ``gr2st explore`` writes the same bytes to a file.
 """
 
