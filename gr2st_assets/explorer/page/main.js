@@ -73,7 +73,7 @@ class Explorer {
     const range = isWhole ? `lowest to highest ${source} value` : `2nd to 98th percentile of ${source}`;
     const shared = source === "observed" ? "Observed and predicted share one scale, the" : "Scale: the";
     const error = source === "observed" ? " Error: up to the 98th percentile of its size." : "";
-    const interval = page.matrices.halfWidth ? ` Intervals: ${page.intervalNote}.` : "";
+    const interval = page.matrices.halfWidth ? ` Uncertainty: ${page.intervalNote}.` : "";
     byId("map-note").textContent = `${shared} ${range}.${error}${interval} ${page.spotNote} ${page.slide.note}`;
   }
   // Text on the chosen and the hovered spot.
