@@ -110,7 +110,7 @@ class Distribution {
       `Median ${median} over ${this.sorted.length} genes; the line is the chosen gene.`;
   }
   sentence(gene) {
-    if (!this.pearson) return "Not measured here, so there is no r.";
+    if (!this.pearson) return "There are no measurements beside this prediction, so there is no r.";
     const r = this.pearson[gene];
     if (r === null) return "r is not defined: measured or predicted values do not vary.";
     return `r = ${r.toFixed(3)}, rank ${this.place(r)} of ${this.sorted.length}`;
