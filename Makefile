@@ -51,6 +51,7 @@ bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/count_tables.py
 	$(BIN)/python benchmarks/visium_hd.py
+	$(BIN)/python benchmarks/explorer.py
 	$(BIN)/python benchmarks/exports.py
 
 fmt: setup ## format and fix

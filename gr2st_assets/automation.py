@@ -10,13 +10,14 @@ from typing import Any
 
 import dagster as dg
 
-from gr2st_assets.selection import SERVED, STUDIES, STUDY_SUMMARY
+from gr2st_assets.selection import EXPLORER, SERVED, STUDIES, STUDY_SUMMARY
 
 SECTION_STAGE = "sections"
 FOLD_TABLE_STAGE = "fold_table"
 FOLD_STAGE = "folds"
 SUMMARY_STAGE = "summary"
 SERVING_STAGE = "serving"
+EXPLORER_STAGE = "explorer"
 STUDY_STAGE = "studies"
 STUDY_SUMMARY_STAGE = "study_summary"
 
@@ -29,8 +30,8 @@ def stage_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:
 
     fold_studies, summary = [dg.AssetKey(name.split("/")) for name in STUDIES.values()], STUDY_SUMMARY.split("/")
     fold_table, studies = dg.AssetKey(["folds", "fold_table"]), [*fold_studies, dg.AssetKey(summary)]
-    served = dg.AssetKey(SERVED.split("/"))
-    apart = {*studies, served}
+    served, explorer = dg.AssetKey(SERVED.split("/")), dg.AssetKey(EXPLORER.split("/"))
+    apart = {*studies, served, explorer}
     return [
         dg.define_asset_job(SECTION_STAGE, selection=names("sections"), description="Slides to embeddings and graphs."),
         dg.define_asset_job(FOLD_TABLE_STAGE, selection=[fold_table], description="Who trains and who is tested."),
@@ -41,6 +42,7 @@ def stage_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:
             description="Scoreboard, reference bank, catalogue.",
         ),
         dg.define_asset_job(SERVING_STAGE, selection=[served], description="What champions predict of other sections."),
+        dg.define_asset_job(EXPLORER_STAGE, selection=[explorer], description="Pages to look at sections with."),
         dg.define_asset_job(STUDY_STAGE, selection=fold_studies, description="Ablation and sensitivity; takes long."),
         dg.define_asset_job(STUDY_SUMMARY_STAGE, selection=studies[-1:], description="Both studies over all folds."),
     ]

@@ -170,6 +170,19 @@ def results(
 
 
 @app.command()
+def explore(
+    section: Annotated[str, typer.Argument(help="cohort/section")],
+    method: Annotated[str | None, typer.Option(help="as gr2st_ours; the champion's by default")] = None,
+    fold: Annotated[str | None, typer.Option(help="fold that held the section out, as demo/patient-A")] = None,
+    out: Annotated[Path | None, typer.Option(help="file to write; by default explore-COHORT-SECTION.html")] = None,
+) -> None:
+    """Write one HTML file to look at a section: slide, observed, predicted, error and uncertainty, spot by spot."""
+    from gr2st_assets.journeys import explore_section
+
+    raise typer.Exit(explore_section(section, method, fold, out, say))
+
+
+@app.command()
 def doctor(
     verify: Annotated[bool, typer.Option("--verify", help="read every file again and compare its checksum")] = False,
 ) -> None:

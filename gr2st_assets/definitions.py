@@ -15,6 +15,7 @@ from gr2st_assets.assets.champion import champion
 from gr2st_assets.assets.comparisons import comparisons
 from gr2st_assets.assets.drift import drift
 from gr2st_assets.assets.evaluation import gene_scores, section_scores
+from gr2st_assets.assets.explorer import explorer
 from gr2st_assets.assets.expression import hvg_table, panel
 from gr2st_assets.assets.folds import fold_table
 from gr2st_assets.assets.graphs import functional_graph, spatial_graph
@@ -40,7 +41,7 @@ TABLE_ASSETS = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
     *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
     recall_share, published_scores, champion, reference_bank, calibration, spot_drift, drift, slide_predictions,
-    *FOLD_STUDIES, studies,
+    explorer, *FOLD_STUDIES, studies,
 ]  # fmt: skip
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 

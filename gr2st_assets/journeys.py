@@ -264,3 +264,21 @@ def print_results(cohort: str, panel: str) -> int:
     catalog, params = catalog_path(Lake(lake_root())), {"cohort": cohort, "panel": panel}
     sys.stdout.write(page(lambda query: run_query(catalog, query, params=params).table, cohort, panel))
     return 0
+
+
+def explore_section(section: str, method: str | None, fold: str | None, out: Path | None, say: Say) -> int:
+    """Write the explorer's page of a section; reads what readers are shown, changes nothing in the lake."""
+    from gr2st_assets.explorer.chosen import Shown, choose
+    from gr2st_assets.explorer.gather import gather
+    from gr2st_assets.explorer.page import write_page
+
+    lake, key = Lake(lake_root()), SectionKey.parse(section)
+    shown = Shown.of(lake)
+    chosen = choose(lake, shown, key, method, fold)
+    say(f"{key}: {chosen.name}, {chosen.fold_id}, {chosen.variant.target}")
+    page = write_page(gather(lake, shown, chosen))
+    path = out or Path(f"explore-{key.cohort}-{key.section_id}.html")
+    path.write_bytes(page)
+    say(f"{len(page) / 1e6:.1f} MB, opens in a browser, asks the network for nothing")
+    sys.stdout.write(f"{path}\n")
+    return 0

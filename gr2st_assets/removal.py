@@ -20,6 +20,8 @@ from gr2st_assets.records import Slot
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
+_NAMES_OTHERS = ("serving/explorer", "checks/serving__explorer")
+"""Of one section each, and naming reference spots of others."""
 _OF_NO_SECTION = ("evaluation/published_scores", "checks/evaluation__published_scores")
 
 
@@ -99,6 +101,8 @@ def _sections(lake: Lake, cohort: str) -> dict[SectionKey, str]:
 
 def _is_derived(slot: Slot, cohort: str, chosen: set[SectionKey]) -> bool:
     """Whether a slot may hold anything of the sections: every fold of the cohort has each of them in some role."""
+    if slot.table in _NAMES_OTHERS:
+        return True
     if (section := slot.value("section")) is not None:
         return SectionKey(slot.value("cohort") or "", section) in chosen
     if slot.value("fold") is not None:

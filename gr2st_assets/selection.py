@@ -18,6 +18,8 @@ STUDIES = {"ablation": "evaluation/ablation", "sensitivity": "evaluation/sensiti
 STUDY_SUMMARY = "evaluation/studies"
 SERVED = "serving/slide_predictions"
 """Section asset that is made once the champions are decided."""
+EXPLORER = "serving/explorer"
+"""Section asset that is made only when it is asked for."""
 STUDIED = "gr2st_ours"
 STUDIED_FEATURES = tuple(dict.fromkeys((*METHODS[STUDIED].features, *M224, *COLOR)))
 """Encoders that the studied method and its changes read."""
@@ -38,7 +40,7 @@ def assets_for(methods: Collection[str]) -> list[str]:
     if left_out:
         encoders = {f"image/embeddings_{encoder}" for spec in chosen for encoder in spec.features}
         own |= {name for name in BLUEPRINTS if name.startswith("image/embeddings_")} - encoders
-    return [name for name in BLUEPRINTS if name not in {*own, *STUDIES.values(), SERVED}]
+    return [name for name in BLUEPRINTS if name not in {*own, *STUDIES.values(), SERVED, EXPLORER}]
 
 
 def assets_for_studies(studies: Collection[str]) -> list[str]:

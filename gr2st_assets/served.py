@@ -53,13 +53,13 @@ def champion_genes(lake: Lake, contender: Contender) -> tuple[str, ...]:
     return read_panel(lake, slot, digest).genes
 
 
-def read_rule(lake: Lake, event: Event, genes: Sequence[str]) -> Rule:
-    """Intervals of a champion's genes; without any where none were calibrated for this very champion."""
+def read_rule(lake: Lake, event: Event, genes: Sequence[str], digest: str | None = None) -> Rule:
+    """Intervals of a champion's genes, none where none were calibrated for it; ``digest`` as `calibration_rows`."""
     import numpy as np
 
     from gr2st_core.evaluation.conformal import ErrorRule
 
-    rows = calibration_rows(lake, event).set_index("gene").reindex(list(genes))
+    rows = calibration_rows(lake, event, digest).set_index("gene").reindex(list(genes))
     numbers = (rows[name].to_numpy(dtype=np.float64) for name in _RULE)
     levels = rows["level"].dropna()
     support = tuple(rows["support"].fillna("none").astype(str))
@@ -76,13 +76,13 @@ def no_rule(n_genes: int) -> Rule:
     return Rule(ErrorRule(unknown, unknown, unknown, unknown), ("none",) * n_genes, None)
 
 
-def calibration_rows(lake: Lake, event: Event) -> "pd.DataFrame":
-    """Rows of the newest calibration that are about a champion."""
+def calibration_rows(lake: Lake, event: Event, digest: str | None = None) -> "pd.DataFrame":
+    """Rows that are about a champion, of the newest calibration or of the artefact ``digest``."""
     from gr2st_assets.tables import arrow_schema, table_spec
 
     slot = lake.slot(CALIBRATION)
-    known = lake.head(slot) is not None
-    table = lake.read_table(slot) if known else arrow_schema(table_spec(CALIBRATION)).empty_table()
+    known = digest is not None or lake.head(slot) is not None
+    table = lake.read_table(slot, digest=digest) if known else arrow_schema(table_spec(CALIBRATION)).empty_table()
     rows = table.to_pandas()
     own = (rows.reference_cohort == event.contender.cohort) & (rows.champion == event.number)
     return rows[own & (rows.model_id == event.contender.model_id)]

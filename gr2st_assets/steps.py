@@ -252,6 +252,8 @@ def _metadata(lake: Lake, outcome: Outcome) -> dict[str, Any]:
     for picture in sorted(lake.folder(slot).glob("*.png")):
         encoded = base64.b64encode(picture.read_bytes()).decode()
         metadata[picture.stem] = dg.MetadataValue.md(f"![{picture.stem}](data:image/png;base64,{encoded})")
+    for page in sorted(lake.folder(slot).glob("*.html")):
+        metadata[page.stem] = dg.MetadataValue.path(str(page))
     return metadata
 
 

@@ -522,6 +522,22 @@ _SPECS = (
         "section",
     ),
     TableSpec(
+        "serving/explorer",
+        "Pages to look at sections with, an HTML file beside each table: what it shows, and the file's checksum",
+        ("cohort", "section_id"),
+        (
+            *c.SECTION,
+            *c.RUN,
+            *c.PREDICTOR,
+            c.MODEL_ID,
+            c.count("n_spots", "spots shown", minimum=1),
+            c.count("n_genes", "genes shown", minimum=1),
+            c.text("file", "name of the HTML file in the artefact"),
+            c.text("sha256", "SHA-256 of the HTML file"),
+        ),
+        "section",
+    ),
+    TableSpec(
         "raw/quarantine",
         "What is wrong with the sections that were refused",
         ("cohort", "fault"),

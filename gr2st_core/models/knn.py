@@ -5,7 +5,7 @@ Belongs here: the method ``knn``. Does not belong here: learned embeddings, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from gr2st_core.models.selection import PredictEach, choose
 from gr2st_core.models.stored import describe, read_arrays, read_choice, read_panel
 from gr2st_core.models.training_spots import ID_ARRAYS, TrainingSpots
 from gr2st_core.predictor import FitRequest, ModelState, Needs, stack_features
+from gr2st_core.retrieval.references import References
 from gr2st_core.settings import KnnSettings
 from gr2st_core.types import ImageSection, Panel, Prediction, TrainSection, require_image_sections
 
@@ -48,12 +49,21 @@ class FittedKnn:
 
     def predict(self, section: ImageSection) -> Prediction:
         """Average the expression of each spot's most similar training spots."""
+        (values,) = self.bank.averages(self._components(section), [self.n_neighbours])
+        return Prediction(section.key, section.spot_ids, self.panel.genes, values.astype(np.float32))
+
+    def references(self, section: ImageSection, k: int) -> References:
+        """Name the training spots that are averaged, all of one weight, the most similar first: see ``LooksUp``."""
+        order = np.concatenate(list(self.bank.ranked(self._components(section))))[:, : self.n_neighbours]
+        weights = np.full(order.shape, 1 / order.shape[1])
+        return References.of(self.spots, order, weights, k, part="values", share=1.0)
+
+    def _components(self, section: ImageSection) -> Floats:
         require_image_sections([section])
         self.spots.refuse(section)
         rows = stack_features(section, self.features)
         require_width(section, rows, len(self.projection.mean))
-        (values,) = self.bank.averages(self.projection(rows), [self.n_neighbours])
-        return Prediction(section.key, section.spot_ids, self.panel.genes, values.astype(np.float32))
+        return self.projection(rows)
 
     def state(self) -> ModelState:
         """Store the projection as weights, the training spots as bank."""
@@ -134,15 +144,18 @@ class _Bank:
 
     def averages(self, components: Floats, neighbours: Sequence[int]) -> Floats:
         """Mean expression of the nearest spots, shape ``(len(neighbours), n_query, n_genes)``; ties: earlier row."""
-        queries, keys = _directions(components), self.embeddings.T.astype(np.float64)
         expression = self.expression.astype(np.float64)
-        means = np.empty((len(neighbours), len(queries), expression.shape[1]))
-        for start in range(0, len(queries), _BLOCK):
-            similarity = queries[start : start + _BLOCK] @ keys
-            order = np.argsort(-similarity, axis=1, kind="stable")
+        means = np.empty((len(neighbours), len(components), expression.shape[1]))
+        for block, order in enumerate(self.ranked(components)):
             for row, k in enumerate(neighbours):
-                means[row, start : start + _BLOCK] = _share(order[:, :k], len(expression)) @ expression
+                means[row, block * _BLOCK :][: len(order)] = _share(order[:, :k], len(expression)) @ expression
         return means
+
+    def ranked(self, components: Floats) -> Iterator[NDArray[np.int64]]:
+        """Rows of the bank from the most similar, a block of queries at a time, ``(n_block, n)``; ties: earlier row."""
+        queries, keys = _directions(components), self.embeddings.T.astype(np.float64)
+        for start in range(0, len(queries), _BLOCK):
+            yield np.argsort(-(queries[start : start + _BLOCK] @ keys), axis=1, kind="stable")
 
 
 def _share(nearest: NDArray[np.int_], n_bank: int) -> Floats:

@@ -60,7 +60,7 @@ def test_all_groups_of_the_design_are_there():
 def test_stages_cover_every_asset_once():
     covered = [
         key
-        for name in ("sections", "fold_table", "folds", "summary", "serving", "studies", "study_summary")
+        for name in ("sections", "fold_table", "folds", "summary", "serving", "explorer", "studies", "study_summary")
         for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys
     ]
     assert sorted(covered) == sorted(asset.key for asset in ASSETS)

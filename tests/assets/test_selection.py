@@ -1,17 +1,17 @@
-"""Which assets a run takes: studies only where they are asked for."""
+"""Which assets a run takes: studies and pages only where they are asked for."""
 
 import pytest
 
 import gr2st_assets.definitions  # noqa: F401 - fills the list of partitioned assets
 from gr2st_assets.kinds import BLUEPRINTS
-from gr2st_assets.selection import STUDIES, assets_for, assets_for_studies
+from gr2st_assets.selection import EXPLORER, SERVED, STUDIES, assets_for, assets_for_studies
 from gr2st_core.errors import SettingsError
 from gr2st_core.models.registry import METHODS
 
-ASKED = set(STUDIES.values())
+ASKED = {*STUDIES.values(), SERVED, EXPLORER}
 
 
-def test_methods_take_everything_but_the_studies():
+def test_methods_take_everything_but_what_is_asked_for():
     assert set(assets_for([])) == set(BLUEPRINTS) - ASKED
     assert set(assets_for(METHODS)) == set(BLUEPRINTS) - ASKED
     assert ASKED.isdisjoint(assets_for(["gr2st_ours"]))

@@ -174,14 +174,14 @@ class Sections:
                 rows = pa.array(values.astype(np.float32).tolist(), pa.list_(pa.float32()))
                 self._write(f"image/embeddings_{name}", section, pa.table({"spot_id": spots, "embedding": rows}))
 
-    def put_predictions(self) -> None:
-        """Out-of-fold predictions of the champion's own recipe: like those of its fit for ``d/L1``."""
+    def put_predictions(self, name: str = RIDGE) -> None:
+        """Out-of-fold predictions of a method, the champion's own recipe: like those of its fit for ``d/L1``."""
         like = by_fit(self.lake, champions(history(self.lake))["c"].contender)(SectionKey("d", "L1"))
-        table, keys = f"models/model_{RIDGE}", {"panel": "fold_safe", "target": "per_spot", "seed": 0}
+        table, keys = f"models/model_{name}", {"panel": "fold_safe", "target": "per_spot", "seed": 0}
         for patient in self.world.patients:
             values = np.random.default_rng(ord(patient)).normal(like.mean, like.spread, (N_SPOTS, len(like.genes)))
             spots = np.repeat([f"s{i:02d}" for i in range(N_SPOTS)], len(like.genes))
-            identity = {"cohort": "c", "section_id": f"{patient}1", "spot_id": spots}
+            identity = {"cohort": "c", "section_id": f"{patient}1", "spot_id": spots, "model_id": f"{name} {patient}"}
             identity["gene"] = np.tile(like.genes, N_SPOTS)
             frame = pd.DataFrame({**identity, "predicted": values.ravel().astype(np.float32)})
             fold = f"patient-{patient}"
@@ -189,7 +189,7 @@ class Sections:
             measured["observed"] += np.tile(ERRORS, len(frame) // len(ERRORS)).astype(np.float32)
             self.world.put(OBSERVED, measured, fold=fold)
             model = self.lake.require_head(self.lake.slot(table, cohort="c", fold=fold, **keys))
-            self.world.put(f"predictions/predictions_{RIDGE}", frame, fold=fold, inputs={table: model.digest})
+            self.world.put(f"predictions/predictions_{name}", frame, fold=fold, inputs={table: model.digest})
 
     def _write(self, table: str, key: SectionKey, rows: pd.DataFrame | pa.Table) -> None:
         data = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, preserve_index=False)

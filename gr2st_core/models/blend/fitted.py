@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from gr2st_core.errors import CheckpointError
 from gr2st_core.models.blend.parts import WHOLE, Component, labels_of, predict_all
 from gr2st_core.models.stored import read_arrays
 from gr2st_core.predictor import Fitted, ModelState
+from gr2st_core.retrieval.references import LooksUp, References
 from gr2st_core.types import ImageSection, Panel, Prediction, require_image_sections
 
 MEAN = "training_mean"
@@ -88,6 +89,22 @@ class FittedBlend:
             {**shown, "relative": relative.astype(np.float32)},
             share_of(NAMED, self.components, self.weights),
         )
+
+    def references(self, section: ImageSection, k: int) -> References | None:
+        """Name the training spots of the part that looks spots up; of several, of the one that weighs most."""
+        shares = dict(zip(labels_of(self.components), self.weights, strict=True))
+        found: References | None = None
+        for component in self.components:
+            model = self.fitted[component.name]
+            own = model.references(section, k) if isinstance(model, LooksUp) else None
+            if own is None:
+                continue
+            is_whole = own.part not in component.parts
+            label = component.name if is_whole else component.labels[component.parts.index(own.part)]
+            share = shares[label] * (own.share if is_whole else 1.0)
+            if found is None or share > found.share:
+                found = replace(own, part=label, share=share)
+        return found
 
     def state(self) -> ModelState:
         """All components' states, their arrays under ``<component>/``, and the mixture."""

@@ -25,6 +25,7 @@ from gr2st_core.models.gr2st.spot_tower import SpotTower
 from gr2st_core.models.gr2st.units import GeneUnits
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
+from gr2st_core.retrieval.references import References
 from gr2st_core.settings import Gr2stSettings
 from gr2st_core.types import ImageSection, Panel, Prediction, StrArray, Target, TrainSection, require_image_sections
 
@@ -81,11 +82,8 @@ class FittedGr2st:
             Given anything but an ``ImageSection``, or a section that the model was trained on.
         MissingArtifactError
         """
-        require_image_sections([section])
-        self.bank.refuse([section.key])
-        query = as_query(section, self.scaler.transform(section), self.settings.graph.radius_pitches, self.device)
         regression, (retrieval,) = predict_parts(
-            self.network, self.bank, query, (self.mix.top_k,), self.settings.retrieval_temperature
+            self.network, self.bank, self._query(section), (self.mix.top_k,), self.settings.retrieval_temperature
         )
         regression, retrieval = self.units.absolute(regression), self.units.absolute(retrieval)
         weight = self.mix.weight
@@ -97,6 +95,19 @@ class FittedGr2st:
             components={"retrieval": retrieval, "regression": regression},
             weight=weight,
         )
+
+    def references(self, section: ImageSection, k: int) -> References:
+        """Name the training spots that ``retrieval`` averages: see ``LooksUp``."""
+        query = self._query(section)
+        with torch.no_grad():
+            embedded, _, _ = self.network.regress(query)
+        found = self.bank.search(embedded, top_k=self.mix.top_k, temperature=self.settings.retrieval_temperature)
+        return References.of(self.bank, found.index, found.weights, k, part="retrieval", share=self.mix.weight)
+
+    def _query(self, section: ImageSection) -> Query:
+        require_image_sections([section])
+        self.bank.refuse([section.key])
+        return as_query(section, self.scaler.transform(section), self.settings.graph.radius_pitches, self.device)
 
     def state(self) -> ModelState:
         """Weights (network, scaler, units; matrices float16, vectors float32), bank (float16), config, history."""

@@ -20,7 +20,8 @@ from gr2st_core.models.gr2st_published.network import PublishedNetwork
 from gr2st_core.models.gr2st_published.retrieval import retrieve
 from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
-from gr2st_core.retrieval.bank import ReferenceBank
+from gr2st_core.retrieval.bank import Neighbours, ReferenceBank
+from gr2st_core.retrieval.references import References
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection, require_image_sections
 
@@ -66,19 +67,34 @@ class FittedPublished:
             Given anything but an ``ImageSection``, or a section that the model was trained on.
         MissingArtifactError
         """
+        embedded, found = self._look_up(section)
+        with torch.no_grad():
+            regression = None if self.network.head is None else self.network.head(embedded)[0].cpu().numpy()
+        values, components, weight = found.expression, {"retrieval": found.expression}, self._weight
+        if regression is not None and weight is not None:
+            values = weight * found.expression + (1 - weight) * regression
+            components = {**components, "regression": regression}
+        return Prediction(section.key, section.spot_ids, self.panel.genes, values, components, weight)
+
+    def references(self, section: ImageSection, k: int) -> References:
+        """Name the training spots that ``retrieval`` averages: see ``LooksUp``."""
+        _, found = self._look_up(section)
+        share = 1.0 if self._weight is None else self._weight
+        return References.of(self.bank, found.index, found.weights, k, part="retrieval", share=share)
+
+    @property
+    def _weight(self) -> float | None:
+        """Share of retrieval where there is anything else."""
+        return self.settings.retrieval_weight if isinstance(self.settings, Gr2stR2Settings) else None
+
+    def _look_up(self, section: ImageSection) -> tuple[torch.Tensor, Neighbours]:
         require_image_sections([section])
         self.bank.refuse([section.key])
         features = torch.from_numpy(self.scaler.transform(section))
         with torch.no_grad():
             embedded = self.network.image(features.to(self.network.spot.head.weight.device))
-            regression = None if self.network.head is None else self.network.head(embedded)[0].cpu().numpy()
-        found = retrieve(self.bank, embedded, top_k=self.settings.top_k, distance_floor=self.settings.distance_floor)
-        values, components, weight = found.expression, {"retrieval": found.expression}, None
-        if regression is not None and isinstance(self.settings, Gr2stR2Settings):
-            weight = self.settings.retrieval_weight
-            values = weight * found.expression + (1 - weight) * regression
-            components = {**components, "regression": regression}
-        return Prediction(section.key, section.spot_ids, self.panel.genes, values, components, weight)
+        floor = self.settings.distance_floor
+        return embedded, retrieve(self.bank, embedded, top_k=self.settings.top_k, distance_floor=floor)
 
     def state(self) -> ModelState:
         """Weights (network and scaler; matrices float16, vectors float32), bank (float16), config, history."""
