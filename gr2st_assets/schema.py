@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import dagster as dg
-
 from gr2st_core.errors import SchemaError
 
 if TYPE_CHECKING:
+    import dagster as dg
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -118,8 +117,10 @@ def arrow_schema(spec: TableSpec) -> "pa.Schema":
     )
 
 
-def dagster_schema(spec: TableSpec) -> dg.TableSchema:
+def dagster_schema(spec: TableSpec) -> "dg.TableSchema":
     """Build the column schema for ``dagster/column_schema`` metadata."""
+    import dagster as dg  # the command that asks starts without it
+
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
