@@ -152,7 +152,7 @@ def sql(
     param: Annotated[list[str], typer.Option(help="name=value, text for $name in the query; may be repeated")] = [],  # noqa: B006 - typer's way
     form: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or parquet")] = "table",
     limit: Annotated[int, typer.Option(min=1, help="most rows returned")] = 10_000,
-    seconds: Annotated[float, typer.Option(min=0.1, help="longest that it may run")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="longest that it may run")] = 3.0,
     memory: Annotated[int, typer.Option(min=512, help="most memory, in MiB")] = 1024,
 ) -> None:
     """Ask the catalogue, read-only, in a process with limits; safe while runs go on."""

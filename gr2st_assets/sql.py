@@ -74,7 +74,6 @@ _HINTS = {
     "IO": _ONLY_VIEWS,
     "Conversion": "compare like with like, or use try_cast",
     "Out of Memory": "ask for less, or raise --memory",
-    "INTERRUPT": "ask for less, or raise --seconds",
 }
 """What to do about an error of DuckDB, by the word that its message begins with."""
 _LONGEST = 500
@@ -84,17 +83,21 @@ class QueryError(Gr2stError):
     """A query was refused or failed."""
 
     @classmethod
-    def of_duckdb(cls, error: BaseException) -> "QueryError":
+    def of_duckdb(cls, error: BaseException, limits: "Limits") -> "QueryError":
         """Say in one line what DuckDB says; its text may quote what others wrote, so nothing of it can move a cursor."""
         text = " ".join(str(error).partition("\n\n")[0].split())
         text = text if text.isprintable() else text.encode("unicode_escape").decode()
         kind = text.partition(" Error: ")[0]
+        if kind == "INTERRUPT":
+            return cls.of_time(limits)
         return cls(text[:_LONGEST], hint=_HINTS.get(kind, "docs/sql.md says what a query may do"))
 
     @classmethod
     def of_time(cls, limits: "Limits") -> "QueryError":
         """Say that the query ran too long."""
-        return cls("the query takes too long", expected=f"<= {limits.seconds:g} s", hint=_HINTS["INTERRUPT"])
+        return cls(
+            "the query takes too long", expected=f"<= {limits.seconds:g} s", hint="ask for less, or raise --seconds"
+        )
 
     @classmethod
     def of_memory(cls, limits: "Limits") -> "QueryError":
@@ -198,7 +201,7 @@ def answer(
         statement = _only_select(connection, sql)
         return _fetch(connection.sql(statement, params=params or None), limits)
     except (duckdb.Error, pa.ArrowException, OSError) as error:  # a stream of rows reports DuckDB's errors as OSError
-        raise QueryError.of_duckdb(error) from error
+        raise QueryError.of_duckdb(error, limits) from error
 
 
 @contextmanager
@@ -222,7 +225,7 @@ def open_locked(catalog: Path, limits: Limits) -> Iterator["duckdb.DuckDBPyConne
         try:
             _attach_and_lock(connection, catalog, limits)
         except duckdb.Error as error:
-            raise QueryError.of_duckdb(error) from error
+            raise QueryError.of_duckdb(error, limits) from error
         yield connection
 
 
@@ -255,10 +258,10 @@ def _only_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.S
     import duckdb
 
     statements = connection.extract_statements(sql)
-    kinds = [statement.type for statement in statements]
-    if kinds != [duckdb.StatementType.SELECT]:
+    kinds = [_kind(statement) for statement in statements]
+    if kinds != [duckdb.StatementType.SELECT.name]:
         hint = "DESCRIBE, SHOW TABLES and SUMMARIZE are answered, too; nothing can be written or set"
-        raise QueryError("exactly one SELECT, please", found=[kind.name for kind in kinds], hint=hint)
+        raise QueryError("exactly one SELECT, please", found=kinds, hint=hint)
     [(text,)] = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()
     try:
         tree = json.loads(text)
@@ -269,6 +272,13 @@ def _only_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.S
     if refused := sorted(set(_refused(tree))):
         raise QueryError("a query may only read the views of the catalogue", found=refused, hint=_ONLY_VIEWS)
     return statements[0]
+
+
+def _kind(statement: "duckdb.Statement") -> str:
+    try:
+        return statement.type.name
+    except ValueError:  # UPDATE EXTENSIONS is of a kind that DuckDB's Python side has no name for
+        return "UNKNOWN"
 
 
 def _refused(tree: Any) -> Iterator[str]:
@@ -307,6 +317,8 @@ def _fetch(answer: "duckdb.DuckDBPyRelation", limits: Limits) -> QueryResult:
         n_rows, n_bytes = n_rows + batches[-1].num_rows, n_bytes + batches[-1].nbytes
         if n_bytes > limits.answer_bytes:
             hint = "choose columns, aggregate, or raise --memory"
-            raise QueryError("the answer is too large", found=n_bytes, expected=f"<= {limits.answer_bytes} bytes", hint=hint)
+            raise QueryError(
+                "the answer is too large", found=n_bytes, expected=f"<= {limits.answer_bytes} bytes", hint=hint
+            )
     table = pa.Table.from_batches(batches, schema=reader.schema)
     return QueryResult(table.slice(0, limits.rows), len(table) > limits.rows)
