@@ -1,4 +1,4 @@
-"""What ``gr2st sql`` and ``gr2st dictionary`` do. Does not belong here: arguments (``cli``), anything that needs Dagster.
+"""What ``gr2st sql`` does. Does not belong here: arguments (``cli``), anything that needs Dagster.
 
 Most of what a short query costs is starting, so this module imports nothing that takes long.
 """

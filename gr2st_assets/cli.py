@@ -162,6 +162,14 @@ def sql(
 
 
 @app.command()
+def dictionary() -> None:
+    """Print the data dictionary as Markdown: every view of the catalogue, its key and columns, what NULL means."""
+    from gr2st_assets.dictionary import page
+
+    sys.stdout.write(page())
+
+
+@app.command()
 def results(
     cohort: Annotated[str, typer.Argument(help="registered cohort")],
     panel: Annotated[str, typer.Argument(help="name of the panel: fold_safe, breast_markers, or a file's stem")],

@@ -53,7 +53,7 @@ _KINDS: dict[str, type[Gr2stError]] = {kind.__name__: kind for kind in (QueryErr
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Rows of an answer, whether there were more than the limit, and whether the system forbade the process to write."""
+    """Rows of an answer, whether there were more, and whether the system forbade the process to write."""
 
     table: "pa.Table"
     is_cut: bool
@@ -103,7 +103,7 @@ def ask(
 def _started(order: Mapping[str, Any], environment: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
     # -P: a module in the current folder is none of ours
     command = [sys.executable, "-P", "-s", "-W", "ignore", "-m", "gr2st_assets.sandbox_child", json.dumps(order)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:  # noqa: S603 - our own module
         try:
             yield child
         finally:

@@ -84,7 +84,7 @@ class QueryError(Gr2stError):
 
     @classmethod
     def of_duckdb(cls, error: BaseException, limits: "Limits") -> "QueryError":
-        """Say in one line what DuckDB says; its text may quote what others wrote, so nothing of it can move a cursor."""
+        """Say in one line what DuckDB says; what it quotes others wrote, so nothing of it can move a cursor."""
         text = " ".join(str(error).partition("\n\n")[0].split())
         text = text if text.isprintable() else text.encode("unicode_escape").decode()
         kind = text.partition(" Error: ")[0]
