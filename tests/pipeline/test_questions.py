@@ -31,7 +31,7 @@ def test_there_are_questions_enough_and_each_says_how_to_read_its_answer():
 def test_every_question_is_answered(materialized):
     catalog = materialized.home / "lake" / "catalog.duckdb"
     (gene,) = ask(catalog, "select min(gene) as gene from gene_scores where pearson > 0").table.to_pylist()
-    values = {**gene, "new": "gr2st_ours", "old": "ridge_m224"}
+    values = {**gene, "model": "gr2st_ours", "new": "gr2st_ours", "old": "ridge_m224"}
     for query, may_be_empty in questions():
         params = {name: values[name] for name in set(re.findall(r"\$(\w+)", query))}
         answer = ask(catalog, query, params=params, limits=LIMITS).table
