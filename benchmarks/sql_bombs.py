@@ -15,10 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from samples.sql_statements import BOMBS
-
 from gr2st_assets.sandbox import ask
 from gr2st_assets.sql import QueryError
+from samples.sql_statements import BOMBS
 
 ORDINARY = "SELECT count(*) FROM scoreboard"
 

@@ -169,7 +169,13 @@ GENE_FACTS = (
     Column("observed_mean", "float64", "mean over spots", "target units"),
     Column("predicted_mean", "float64", "mean over spots; NULL for a diagnostic", "target units", nullable=True),
     Column("training_mean", "float64", "mean of the training spots; NULL without that null", "target units", True),
-    Column("is_highly_expressed", "bool", "whether the training mean is among the panel's highest", nullable=True, null="without a training mean"),
+    Column(
+        "is_highly_expressed",
+        "bool",
+        "whether the training mean is among the panel's highest",
+        nullable=True,
+        null="without a training mean",
+    ),
     Column("is_observed_constant", "bool", "whether the measurement never changes"),
     Column("is_predicted_constant", "bool", "whether the prediction never changes"),
 )

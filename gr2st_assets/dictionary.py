@@ -11,8 +11,8 @@ from gr2st_assets.tables import TABLES, family_prefix
 
 _HEAD = """# Data dictionary
 
-Every view of the catalogue. This page is what `gr2st dictionary` prints, made from the descriptions that files, checks
-and the comments in DuckDB come from, too: `select column_name, comment from duckdb_columns() where table_name = 'spots'`.
+Every view of the catalogue. This page is what `gr2st dictionary` prints, made from the same descriptions as the files,
+the checks and the comments in DuckDB (`select column_name, comment from duckdb_columns() where table_name = 'spots'`).
 
 - A **key** names a row; rows join by these columns, never by position. Ids are text and never NULL.
 - **NULL** means not measured or not defined, never zero; `avg` and `count(column)` leave it out, and an `order by` of

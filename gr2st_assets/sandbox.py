@@ -91,11 +91,16 @@ def ask(
     order = {"catalog": str(Path(catalog).absolute()), "limits": asdict(limits), "network": is_remote}
     with _started(order, _environment(is_remote=is_remote)) as child:
         ready = _header(child, _Reader(child, _START_S), limits)
-        child.stdin.write(request.encode())
-        child.stdin.close()
+        try:
+            child.stdin.write(request.encode())
+            child.stdin.close()
+        except BrokenPipeError as error:
+            raise _death(child.wait()) from error
         reader = _Reader(child, limits.seconds + GRACE_S)
         header = _header(child, reader, limits)
         rows = reader.rest(limits.answer_bytes + _ROOM_BYTES)
+        if len(rows) != header["n_bytes"]:
+            raise _ended(child, reader, limits)
     return Answer(_table(rows), header["is_cut"], ready["is_confined"])
 
 
@@ -103,7 +108,9 @@ def ask(
 def _started(order: Mapping[str, Any], environment: Mapping[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
     # -P: a module in the current folder is none of ours
     command = [sys.executable, "-P", "-s", "-W", "ignore", "-m", "gr2st_assets.sandbox_child", json.dumps(order)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as child:  # noqa: S603 - our own module
+    with subprocess.Popen(  # noqa: S603 - our own module
+        command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as child:
         try:
             yield child
         finally:
@@ -159,13 +166,17 @@ def _header(child: "subprocess.Popen[bytes]", reader: _Reader, limits: Limits) -
     """Read the next line as JSON; raise what it says went wrong, or what ended the process."""
     line = reader.line()
     if not line.endswith(b"\n"):
-        code = child.wait()
-        raise QueryError.of_time(limits) if reader.is_late or code == -signal.SIGXCPU else _death(code)
+        raise _ended(child, reader, limits)
     header: dict[str, Any] = json.loads(line)
     if "error" in header:
         error = header["error"]
         raise _KINDS[error["kind"]](error["message"], **error["context"])
     return header
+
+
+def _ended(child: "subprocess.Popen[bytes]", reader: _Reader, limits: Limits) -> QueryError:
+    code = child.wait()
+    return QueryError.of_time(limits) if reader.is_late or code == -signal.SIGXCPU else _death(code)
 
 
 def _death(code: int) -> QueryError:

@@ -56,7 +56,8 @@ def reply(
 
     try:
         found = answer(connection, request["sql"], request["params"], limits)
-        return {"is_cut": found.is_cut}, _stream(found.table)
+        rows = _stream(found.table)
+        return {"is_cut": found.is_cut, "n_bytes": len(rows)}, rows
     except Gr2stError as error:
         return _fault(error), b""
     except MemoryError:

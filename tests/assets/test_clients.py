@@ -49,10 +49,10 @@ def with_pandas(catalog: str) -> list[tuple]:
 
 
 def with_polars(catalog: str) -> list[tuple]:
-    import polars
+    import polars as pl
 
     with duckdb.connect(catalog, read_only=True) as connection:
-        return polars.read_database(QUERY, connection).rows()
+        return pl.read_database(QUERY, connection).rows()
 
 
 def with_ibis(catalog: str) -> list[tuple]:

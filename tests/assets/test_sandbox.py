@@ -3,20 +3,26 @@
 import hashlib
 import inspect
 import json
+import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from upath import UPath
 
 from gr2st_assets import cli, sandbox
 from gr2st_assets.asking import named
+from gr2st_assets.catalog import build_catalog
 from gr2st_assets.sandbox import GRACE_S, SHIPPED, ask
 from gr2st_assets.sql import Limits, QueryError, run_query
 from gr2st_core.errors import MissingArtifactError, SettingsError
 from samples.sql_statements import BOMBS, READS, WRITES
 
+PATIENT = Limits(seconds=60, memory_mb=1024, threads=1)  # of a machine that runs other tests, too
 COMMAND = [sys.executable, "-W", "ignore", "-m", "gr2st_assets"]
 
 
@@ -112,7 +118,7 @@ def test_a_parameter_without_a_name_of_its_own_is_refused(params):
 
 def test_an_answer_is_that_of_the_process_itself(shown):
     query = "SELECT *, [1, NULL] AS l, NULL AS nothing, 1.5::DECIMAL(9, 2) AS d FROM slides WHERE cohort <> $c"
-    answer = ask(shown.catalog, query, params={"c": "cohort-0"})
+    answer = ask(shown.catalog, query, params={"c": "cohort-0"}, limits=PATIENT)
     assert answer.table.equals(run_query(shown.catalog, query, params={"c": "cohort-0"}).table)
     assert not answer.is_cut
     cut = ask(shown.catalog, "FROM slides", limits=Limits(rows=1, memory_mb=1024))
@@ -140,7 +146,7 @@ def ended(sql):
         return error.message
 
 def repeat():
-    while not (beside and stop.wait(0.3)):
+    while not (beside and stop.wait(1)):
         beside.extend(row["n"] for row in ask(task["catalog"], "SELECT count(*) AS n FROM slides").table.to_pylist())
 
 with ThreadPoolExecutor(2) as pool:
@@ -269,6 +275,19 @@ def test_a_process_that_does_nothing_is_ended_by_the_clock(stand_in, monkeypatch
     assert caught.value.context["expected"] == "<= 0.1 s"
 
 
+@pytest.mark.parametrize(
+    "script",
+    ["exit 3", "echo '{\"is_confined\": true}'; exit 3", "echo '{\"is_confined\": true}'; cat > /dev/null; exit 3",
+     "echo '{\"is_confined\": true}'; cat > /dev/null; echo '{\"is_cut\": false, \"n_bytes\": 9}'; printf x; exit 3"],
+    ids=["starting", "ready", "asked", "answering"],
+)  # fmt: skip
+def test_a_process_that_dies_is_an_error_whenever_it_does(stand_in, script):
+    stand_in(script)
+    with pytest.raises(QueryError) as caught:
+        ask("c.duckdb", "SELECT 1")
+    assert caught.value.context["found"] == "exit code 3"
+
+
 def test_a_query_that_is_too_long_starts_no_process(stand_in):
     folder = stand_in('touch "$(dirname "$0")/seen"')
     for sql, params in ((BOMBS["in list"], {}), ("SELECT $x", {"x": "x" * 200_000})):
@@ -284,6 +303,61 @@ def test_asking_starts_without_dagster_and_reading_libraries():
     assert heavy & set(told(f"{code}\nprint(json.dumps(sorted(sys.modules)))")) == set()
 
 
-def test_rows_arrive_whatever_their_type(shown):
+def test_no_rows_have_their_columns(shown):
     table = ask(shown.catalog, "SELECT 1 AS a WHERE false").table
     assert table.schema == pa.schema([("a", pa.int32())])
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Serve a folder as an S3 store on loopback; give the folder, the store's address, and who asked with a key."""
+    keys: set[bool] = set()
+
+    class Objects(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            keys.add("Credential=canary" in self.headers.get("Authorization", ""))
+            path = tmp_path / self.path.partition("?")[0].lstrip("/")
+            data = path.read_bytes() if path.is_file() else b""
+            first, _, last = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+            part = data[int(first or 0) : int(last) + 1 if last else None]
+            self.send_response(404 if not data else 206 if first else 200)
+            self.send_header("Content-Length", str(len(part)))
+            self.send_header("ETag", '"one"')
+            self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(part)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Objects) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield tmp_path, f"http://127.0.0.1:{server.server_port}", keys
+        server.shutdown()
+        thread.join()
+
+
+def test_a_lake_in_a_store_is_read_with_the_credentials_of_the_asker(store, shown, monkeypatch):
+    pytest.importorskip("s3fs")
+    folder, address, keys = store
+    (folder / "bucket" / "raw").mkdir(parents=True)
+    shutil.copy(shown.names["file"], folder / "bucket" / "raw" / "data.parquet")
+    given = {
+        "ACCESS_KEY_ID": "canary",
+        "SECRET_ACCESS_KEY": "x",
+        "ENDPOINT_URL": address,
+        "DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    root = UPath("s3://bucket")
+    build_catalog(root, {"raw/slides": [str(root / "raw" / "data.parquet")]}, folder / "catalog.duckdb")
+    answer = ask(folder / "catalog.duckdb", "SELECT count(*) AS n FROM slides", is_remote=True, limits=PATIENT)
+    assert answer.table.to_pylist() == [{"n": 3}]
+    assert keys == {True}

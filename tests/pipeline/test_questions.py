@@ -24,7 +24,9 @@ def test_there_are_questions_enough_and_each_says_how_to_read_its_answer():
     assert headings == [str(number) for number in range(1, len(headings) + 1)]
     assert len(headings) >= 10
     assert len(questions()) >= len(headings)
-    assert all(len(text.split()) > 15 for text in re.findall(r"```sql\n.*?```(.*?)(?=```sql|\n## |\Z)", PAGE, re.DOTALL))
+    assert all(
+        len(text.split()) > 15 for text in re.findall(r"```sql\n.*?```(.*?)(?=```sql|\n## |\Z)", PAGE, re.DOTALL)
+    )
 
 
 @pytest.mark.slow
