@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gr2st_assets.sql import Limits, QueryError, require_short
+from gr2st_assets.sql_refusals import Limits, QueryError, require_short
 from gr2st_core.errors import Gr2stError, MissingArtifactError
 
 if TYPE_CHECKING:

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gr2st_assets.confinement import forbid_changes, limit_resources
+from gr2st_assets.sql_refusals import Limits, QueryError
 from gr2st_core.errors import Gr2stError
 
 if TYPE_CHECKING:
     import duckdb
-
-    from gr2st_assets.sql import Limits
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     answers, nowhere = os.fdopen(os.dup(1), "wb"), os.open(os.devnull, os.O_WRONLY)
     is_confined = forbid_changes(network=order["network"])
-    from gr2st_assets.sql import Limits, open_locked
+    from gr2st_assets.sql import open_locked
 
     limits = Limits(**order["limits"])
     try:
@@ -49,10 +48,10 @@ def main() -> None:
 
 
 def reply(
-    connection: "duckdb.DuckDBPyConnection", request: Mapping[str, Any], limits: "Limits"
+    connection: "duckdb.DuckDBPyConnection", request: Mapping[str, Any], limits: Limits
 ) -> tuple[dict[str, Any], bytes]:
     """Answer ``sql`` with ``params`` of a request: what is known of the rows, and they as an Arrow stream."""
-    from gr2st_assets.sql import QueryError, answer
+    from gr2st_assets.sql import answer
 
     try:
         found = answer(connection, request["sql"], request["params"], limits)

@@ -1,7 +1,7 @@
 """Questions to the catalogue, safely: one SELECT, files of the manifest only, nothing written.
 
-Belongs here: the locked-down connection, the gate, and what refusals say. Does not belong here: building the catalogue
-(``catalog``), a process for each query (``sandbox``), printing (``sql_formats``).
+Belongs here: the locked-down connection and the gate. Does not belong here: building the catalogue (``catalog``), what
+refusals say (``sql_refusals``), a process for each query (``sandbox``), printing (``sql_formats``).
 
 Three layers, each measured to be needed: the catalogue is attached read-only; DuckDB's own settings let a connection
 read the manifest's files and nothing else, and are then locked; and because DuckDB counts ``WITH x AS (COPY ...)`` as
@@ -26,11 +26,14 @@ from typing import TYPE_CHECKING, Any
 from upath import UPath
 
 from gr2st_assets.catalog import quoted, register_root
-from gr2st_core.errors import Gr2stError, MissingArtifactError
+from gr2st_assets.sql_refusals import ONLY_VIEWS, Limits, QueryError, require_short
+from gr2st_core.errors import MissingArtifactError
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+__all__ = ["Limits", "QueryError", "QueryResult", "answer", "open_locked", "run_query"]
 
 _CONNECT: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
@@ -62,77 +65,6 @@ _TABLE_FUNCTIONS = {
 }
 """All that may stand in FROM: others take pointers, change settings, keep logs or run SQL of their own, and every
 version of DuckDB brings some more."""
-
-
-_SHOW = "'show tables' lists the views, 'describe VIEW' the columns of one"
-_ONLY_VIEWS = f"only the views of the catalogue can be read: {_SHOW}"
-_HINTS = {
-    "Parser": "one SELECT in DuckDB's dialect; docs/questions.md has examples",
-    "Catalog": _SHOW,
-    "Binder": _SHOW,
-    "Permission": _ONLY_VIEWS,
-    "IO": _ONLY_VIEWS,
-    "Conversion": "compare like with like, or use try_cast",
-    "Out of Memory": "ask for less, or raise --memory",
-}
-"""What to do about an error of DuckDB, by the word that its message begins with."""
-_LONGEST = 500
-
-
-class QueryError(Gr2stError):
-    """A query was refused or failed."""
-
-    @classmethod
-    def of_duckdb(cls, error: BaseException, limits: "Limits") -> "QueryError":
-        """Say in one line what DuckDB says; what it quotes others wrote, so nothing of it can move a cursor."""
-        text = " ".join(str(error).partition("\n\n")[0].split())
-        text = text if text.isprintable() else text.encode("unicode_escape").decode()
-        kind = text.partition(" Error: ")[0]
-        if kind == "INTERRUPT":
-            return cls.of_time(limits)
-        return cls(text[:_LONGEST], hint=_HINTS.get(kind, "docs/sql.md says what a query may do"))
-
-    @classmethod
-    def of_time(cls, limits: "Limits") -> "QueryError":
-        """Say that the query ran too long."""
-        return cls(
-            "the query takes too long", expected=f"<= {limits.seconds:g} s", hint="ask for less, or raise --seconds"
-        )
-
-    @classmethod
-    def of_memory(cls, limits: "Limits") -> "QueryError":
-        """Say that the query needs too much memory."""
-        return cls(
-            "the query takes too much memory", expected=f"<= {limits.memory_mb} MB", hint=_HINTS["Out of Memory"]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one query may use.
-
-    Attributes
-    ----------
-    rows
-        Rows returned, at most; more are cut off and said to be.
-    seconds
-        Running time, checked between chunks of work.
-    memory_mb
-        DuckDB's buffers; nothing is spilled to disk.
-    sql_bytes
-        Length of the query text.
-    """
-
-    rows: int = 10_000
-    seconds: float = 60.0
-    memory_mb: int = 4096
-    threads: int = 2
-    sql_bytes: int = 65_536
-
-    @property
-    def answer_bytes(self) -> int:
-        """Size of an answer: a sixteenth of the memory, since it is held several times while it is handed on."""
-        return (self.memory_mb << 20) // 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +99,6 @@ def run_query(
     limits = limits or Limits()
     with open_locked(Path(catalog), limits) as connection:
         return answer(connection, sql, params, limits)
-
-
-def require_short(sql: str, limits: Limits) -> None:
-    """Refuse a text that would take long to parse.
-
-    Raises
-    ------
-    QueryError
-    """
-    if (size := len(sql.encode())) > limits.sql_bytes:
-        hint = "put long lists into a table that you join, or ask in parts"
-        raise QueryError("the query is too long", found=size, expected=f"<= {limits.sql_bytes} bytes", hint=hint)
 
 
 def answer(
@@ -270,7 +190,7 @@ def _only_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.S
     if tree["error"]:
         raise QueryError("the query cannot be examined", found=tree["error_message"], hint="write it as a plain SELECT")
     if refused := sorted(set(_refused(tree))):
-        raise QueryError("a query may only read the views of the catalogue", found=refused, hint=_ONLY_VIEWS)
+        raise QueryError("a query may only read the views of the catalogue", found=refused, hint=ONLY_VIEWS)
     return statements[0]
 
 
