@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SHIPPED = Limits(seconds=3.0, memory_mb=1024, threads=1)
 """What a query may use unless its asker says otherwise: with its start it ends within 6 s and 1 GiB."""
 
-GRACE_S = 1.5
+GRACE_S = 0.5
 """Between the moment a query should have ended by itself and its process being killed."""
 
 _START_S = 120.0  # importing on a machine that does something else; nothing of the asker's runs yet
