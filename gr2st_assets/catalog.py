@@ -11,6 +11,7 @@ replaced in one step: a reader has the old one or the new.
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ SELECT p.*, o.observed FROM predictions p
 LEFT JOIN observed o USING (fold_id, panel, target, cohort, section_id, spot_id, gene)
 """
 _LIST_FILES = "INSERT INTO manifest_files SELECT $1, unnest($2::VARCHAR[])"
-_SQL_TYPES: dict[ColumnType, str] = {
+SQL_TYPES: dict[ColumnType, str] = {
     "string": "VARCHAR",
     "int32": "INTEGER",
     "int64": "BIGINT",
@@ -45,6 +46,7 @@ _SQL_TYPES: dict[ColumnType, str] = {
     "binary": "BLOB",
     "list<float32>": "FLOAT[]",
 }
+"""How DuckDB calls what the parquet files hold."""
 
 
 def build_catalog(root: UPath | str, manifest: Mapping[str, Sequence[str]], path: UPath | Path | str) -> list[str]:
@@ -103,10 +105,10 @@ def _build(path: Path, root: UPath, specs: Mapping[str, TableSpec], files: Mappi
             paths = files.get(name, [])
             connection.execute(_LIST_FILES, [name, paths])
             _create_view(connection, spec.view, _select_files(connection, spec, paths), spec)
-        for view, spec in _union_specs().items():
+        for view, spec in union_specs().items():
             members = [member for name, member in specs.items() if name.startswith(family_prefix(spec.name))]
             _create_view(connection, view, _select_union(spec, members), spec)
-        _create_joined(connection)
+        _create_view(connection, JOINED, _SELECT_JOINED, joined_spec())
         connection.execute("COMMIT")
         return _create_added(connection, {name: files[name] for name in sorted(files) if name not in specs})
 
@@ -140,7 +142,8 @@ def _tables_without_family() -> list[str]:
     return [name for name in TABLES if not family_prefix(name)]
 
 
-def _union_specs() -> dict[str, TableSpec]:
+def union_specs() -> dict[str, TableSpec]:
+    """Describe the views over families."""
     return {view: TABLES[family] for view, family in UNIONS.items()}
 
 
@@ -198,19 +201,16 @@ def _create_view(connection: "duckdb.DuckDBPyConnection", view: str, select: str
         connection.execute(f"COMMENT ON COLUMN {_quote(view)}.{_name(column)} IS {quoted(meaning(column))}")
 
 
-def _create_joined(connection: "duckdb.DuckDBPyConnection") -> None:
+def joined_spec() -> TableSpec:
+    """Describe the view of predictions beside what was measured."""
     predicted, observed = TABLES[UNIONS["predictions"]], TABLES["predictions/observed"]
+    beside = replace(observed.columns[-1], nullable=True, null="where nothing was measured")
     about = "Predictions beside what was measured; NULL where nothing was"
-    _create_view(
-        connection,
-        JOINED,
-        _SELECT_JOINED,
-        TableSpec(JOINED, about, predicted.key, (*predicted.columns, observed.columns[-1])),
-    )
+    return TableSpec(JOINED, about, predicted.key, (*predicted.columns, beside))
 
 
 def _null(column: Column) -> str:
-    return f"NULL::{_SQL_TYPES[column.type]} AS {_name(column)}"
+    return f"NULL::{SQL_TYPES[column.type]} AS {_name(column)}"
 
 
 def _name(column: Column) -> str:

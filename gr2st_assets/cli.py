@@ -149,13 +149,24 @@ def study(
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="one SELECT; - reads it from standard input")],
+    param: Annotated[list[str], typer.Option(help="name=value, text for $name in the query; may be repeated")] = [],  # noqa: B006 - typer's way
     form: Annotated[str, typer.Option("--format", help="table, markdown, csv, json or parquet")] = "table",
     limit: Annotated[int, typer.Option(min=1, help="most rows returned")] = 10_000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="longest that it may run")] = 3.0,
+    memory: Annotated[int, typer.Option(min=512, help="most memory, in MiB")] = 1024,
 ) -> None:
-    """Ask the catalogue, read-only; safe while runs go on."""
-    from gr2st_assets.journeys import run_sql
+    """Ask the catalogue, read-only, in a process with limits; safe while runs go on."""
+    from gr2st_assets.asking import run_sql
 
-    raise typer.Exit(run_sql(sys.stdin.read() if query == "-" else query, form, limit, say))
+    raise typer.Exit(run_sql(sys.stdin.read() if query == "-" else query, param, form, limit, seconds, memory, say))
+
+
+@app.command()
+def dictionary() -> None:
+    """Print the data dictionary as Markdown: every view of the catalogue, its key and columns, what NULL means."""
+    from gr2st_assets.dictionary import page
+
+    sys.stdout.write(page())
 
 
 @app.command()

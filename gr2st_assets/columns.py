@@ -6,14 +6,16 @@ Belongs here: constructors of columns, shared columns and the key tuples made of
 from gr2st_assets.schema import Column
 
 
-def text(name: str, description: str, *allowed: str, nullable: bool = False) -> Column:
+def text(name: str, description: str, *allowed: str, nullable: bool = False, null: str = "") -> Column:
     """Describe an id or label."""
-    return Column(name, "string", description, allowed=allowed, nullable=nullable)
+    return Column(name, "string", description, allowed=allowed, nullable=nullable, null=null)
 
 
-def count(name: str, description: str, unit: str = "", minimum: int = 0, *, nullable: bool = False) -> Column:
+def count(
+    name: str, description: str, unit: str = "", minimum: int = 0, *, nullable: bool = False, null: str = ""
+) -> Column:
     """Describe a whole number."""
-    return Column(name, "int64", description, unit, minimum=minimum, nullable=nullable)
+    return Column(name, "int64", description, unit, minimum=minimum, nullable=nullable, null=null)
 
 
 def correlation(name: str, description: str) -> Column:
@@ -24,12 +26,13 @@ def correlation(name: str, description: str) -> Column:
 
 def difference(name: str, description: str) -> Column:
     """Describe a difference of correlations; NULL where either is undefined."""
-    return Column(name, "float64", description, nullable=True, minimum=-2, maximum=2)
+    null = "where either is undefined"
+    return Column(name, "float64", description, nullable=True, minimum=-2, maximum=2, null=null)
 
 
 def error(name: str, description: str, unit: str = "target units") -> Column:
     """Describe a prediction error; NULL for a diagnostic, whose unit is not the target's."""
-    return Column(name, "float64", description, unit, minimum=0, nullable=True)
+    return Column(name, "float64", description, unit, minimum=0, nullable=True, null="for a diagnostic")
 
 
 COHORT = text("cohort", "study the section belongs to")
@@ -166,7 +169,13 @@ GENE_FACTS = (
     Column("observed_mean", "float64", "mean over spots", "target units"),
     Column("predicted_mean", "float64", "mean over spots; NULL for a diagnostic", "target units", nullable=True),
     Column("training_mean", "float64", "mean of the training spots; NULL without that null", "target units", True),
-    Column("is_highly_expressed", "bool", "whether the training mean is among the panel's highest", nullable=True),
+    Column(
+        "is_highly_expressed",
+        "bool",
+        "whether the training mean is among the panel's highest",
+        nullable=True,
+        null="without a training mean",
+    ),
     Column("is_observed_constant", "bool", "whether the measurement never changes"),
     Column("is_predicted_constant", "bool", "whether the prediction never changes"),
 )

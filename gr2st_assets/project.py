@@ -6,8 +6,10 @@ science (``gr2st_core.settings``).
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dagster as dg
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 def home() -> Path:
@@ -51,7 +53,9 @@ def prepare_environment() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def open_instance() -> dg.DagsterInstance:
+def open_instance() -> "dg.DagsterInstance":
     """Open the project's Dagster instance, the one that ``make ui`` shows."""
+    import dagster as dg  # the command that asks starts without it
+
     prepare_environment()
     return dg.DagsterInstance.get()

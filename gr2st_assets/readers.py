@@ -14,7 +14,6 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.project import home
 from gr2st_assets.publish import is_local
 from gr2st_assets.records import Slot
-from gr2st_assets.sections import read_folds
 
 CHECKS = "checks/"
 
@@ -91,6 +90,8 @@ def _write(lake: Lake, shown: manifest.Manifest, waiting: list[str]) -> Publishe
 
 def _fold_sets(lake: Lake) -> Mapping[tuple[str, str], list[str]]:
     """Folds of each cohort and split unit, by their names in the lake's folders."""
+    from gr2st_assets.sections import read_folds  # imports Dagster, which the command that asks starts without
+
     if lake.head(lake.slot("folds/fold_table")) is None:
         return {}
     sets: dict[tuple[str, str], list[str]] = {}

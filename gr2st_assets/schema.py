@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import dagster as dg
-
 from gr2st_core.errors import SchemaError
 
 if TYPE_CHECKING:
+    import dagster as dg
     import numpy as np
     import pandas as pd
     import pyarrow as pa
@@ -41,6 +40,8 @@ class Column:
         The only legal values, empty for any.
     severity
         What a value outside bounds or set means: ``critical`` breaks the contract, ``warning`` deserves a look.
+    null
+        When a value is NULL, as words to follow that; empty if the description says it or nothing special is meant.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     maximum: float | None = None
     allowed: tuple[str, ...] = ()
     severity: Severity = "critical"
+    null: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,16 @@ class TableSpec:
 
 
 def meaning(column: Column) -> str:
-    """Say in words what a column holds, with its unit."""
-    return f"{column.description} [{column.unit}]" if column.unit else column.description
+    """Say in words what a column holds, with its unit and what NULL means where it is legal."""
+    text = f"{column.description} [{column.unit}]" if column.unit else column.description
+    return text if not column.nullable or "NULL" in text else f"{text}; NULL {null_meaning(column)}"
+
+
+def null_meaning(column: Column) -> str:
+    """Say in words when a value is NULL; empty where it never is or the description says it."""
+    if not column.nullable or "NULL" in column.description:
+        return ""
+    return column.null or ("where there is none" if column.type in ("string", "binary") else "where it is undefined")
 
 
 def rules(column: Column) -> list[str]:
@@ -118,8 +128,10 @@ def arrow_schema(spec: TableSpec) -> "pa.Schema":
     )
 
 
-def dagster_schema(spec: TableSpec) -> dg.TableSchema:
+def dagster_schema(spec: TableSpec) -> "dg.TableSchema":
     """Build the column schema for ``dagster/column_schema`` metadata."""
+    import dagster as dg  # the command that asks starts without it
+
     return dg.TableSchema(
         columns=[
             dg.TableColumn(

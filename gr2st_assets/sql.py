@@ -1,13 +1,16 @@
 """Questions to the catalogue, safely: one SELECT, files of the manifest only, nothing written.
 
-Belongs here: the locked-down connection and the gate. Does not belong here: building the catalogue (``catalog``),
-printing (``sql_formats``).
+Belongs here: the locked-down connection and the gate. Does not belong here: building the catalogue (``catalog``), what
+refusals say (``sql_refusals``), a process for each query (``sandbox``), printing (``sql_formats``).
 
 Three layers, each measured to be needed: the catalogue is attached read-only; DuckDB's own settings let a connection
 read the manifest's files and nothing else, and are then locked; and because DuckDB counts ``WITH x AS (COPY ...)`` as
-a SELECT, a statement's syntax tree is searched for anything that is not one. They keep an honest user from accidents
-and a dishonest one from files and the network. They bound neither the time nor the memory of a single function call:
-for strangers, run each query in a process that the operating system limits.
+a SELECT, a statement's syntax tree is searched for anything that is not one. Files are allowed one by one
+(``allowed_paths``), never by folder: a folder that may be read may be written, and holds what no manifest names.
+
+They bound neither the time nor the memory of a single function call, and a file that may be read may be overwritten in
+place by a statement that slipped through the gate. The project's own queries run here; those of people run in
+``sandbox``, where the operating system limits and forbids.
 
 A connection is opened for each query. The catalogue is replaced in whole, never changed, so a query sees one manifest
 from its beginning to its end.
@@ -23,11 +26,14 @@ from typing import TYPE_CHECKING, Any
 from upath import UPath
 
 from gr2st_assets.catalog import quoted, register_root
-from gr2st_core.errors import Gr2stError, MissingArtifactError
+from gr2st_assets.sql_refusals import ONLY_VIEWS, Limits, QueryError, require_short
+from gr2st_core.errors import MissingArtifactError
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+__all__ = ["Limits", "QueryError", "QueryResult", "answer", "open_locked", "run_query"]
 
 _CONNECT: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
@@ -50,33 +56,15 @@ _FUNCTIONS = {
     "sleep_ms",
     "write_log",
 }
-
-
-class QueryError(Gr2stError):
-    """A query was refused or failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one query may use.
-
-    Attributes
-    ----------
-    rows
-        Rows returned, at most; more are cut off and said to be.
-    seconds
-        Running time, checked between chunks of work.
-    memory_mb
-        DuckDB's buffers; nothing is spilled to disk.
-    sql_bytes
-        Length of the query text.
-    """
-
-    rows: int = 10_000
-    seconds: float = 60.0
-    memory_mb: int = 4096
-    threads: int = 2
-    sql_bytes: int = 65_536
+"""Refused wherever they stand."""
+_TABLE_FUNCTIONS = {
+    *("generate_series", "json_each", "json_tree", "range", "repeat", "unnest"),
+    *("parquet_file_metadata", "parquet_kv_metadata", "parquet_metadata", "parquet_schema", "read_parquet"),
+    *("duckdb_columns", "duckdb_functions", "duckdb_keywords", "duckdb_settings", "duckdb_tables", "duckdb_types"),
+    *("duckdb_views", "histogram", "histogram_values", "pragma_show", "pragma_table_info", "pragma_version", "summary"),
+}
+"""All that may stand in FROM: others take pointers, change settings, keep logs or run SQL of their own, and every
+version of DuckDB brings some more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +96,45 @@ def run_query(
     QueryError
         Anything but one SELECT, a file outside the manifest, or what DuckDB refuses; the message says which.
     """
+    limits = limits or Limits()
+    with open_locked(Path(catalog), limits) as connection:
+        return answer(connection, sql, params, limits)
+
+
+def answer(
+    connection: "duckdb.DuckDBPyConnection",
+    sql: str,
+    params: Sequence[object] | Mapping[str, object],
+    limits: Limits,
+) -> QueryResult:
+    """Answer one SELECT on a locked connection.
+
+    Raises
+    ------
+    QueryError
+    """
     import duckdb
     import pyarrow as pa
 
-    limits = limits or Limits()
-    if len(sql.encode()) > limits.sql_bytes:
-        raise QueryError("the query is too long", found=len(sql.encode()), expected=f"<= {limits.sql_bytes} bytes")
+    require_short(sql, limits)
     try:
-        with _open(Path(catalog), limits) as connection:
-            statement = _only_select(connection, sql)
-            return _fetch(connection.sql(statement, params=params or None), limits.rows)
+        statement = _only_select(connection, sql)
+        return _fetch(connection.sql(statement, params=params or None), limits)
     except (duckdb.Error, pa.ArrowException, OSError) as error:  # a stream of rows reports DuckDB's errors as OSError
-        raise QueryError(str(error)) from error
+        raise QueryError.of_duckdb(error, limits) from error
 
 
 @contextmanager
-def _open(catalog: Path, limits: Limits) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """Connect and lock down; the order of the settings matters."""
+def open_locked(catalog: Path, limits: Limits) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """Connect and lock down; the order of the settings matters.
+
+    Raises
+    ------
+    MissingArtifactError
+        There is no catalogue yet.
+    QueryError
+        The file is no catalogue.
+    """
     import duckdb
 
     if not catalog.is_file():
@@ -132,23 +142,30 @@ def _open(catalog: Path, limits: Limits) -> Iterator["duckdb.DuckDBPyConnection"
     # attached to a database of its own: DuckDB shares a file opened twice in a process, with its locked settings
     config = {**_CONNECT, "threads": limits.threads, "memory_limit": f"{limits.memory_mb}MB"}
     with duckdb.connect(":memory:", config=config) as connection:
-        connection.execute(f"ATTACH {quoted(str(catalog))} AS lake (READ_ONLY)")
-        connection.execute("USE lake")
-        files = [path for (path,) in connection.execute("SELECT path FROM manifest_files").fetchall()]
-        if files:
-            register_root(connection, UPath(files[0]))
-        for setting in (
-            f"allowed_paths = [{', '.join(quoted(file) for file in files)}]",
-            "enable_external_access = false",
-            "allow_extension_repositories = 'forbidden'",
-            "enable_external_file_cache = false",
-            "enable_progress_bar = false",  # without a script file DuckDB would draw one on standard output
-            f"max_execution_time = {round(limits.seconds * 1000)}",
-            "allowed_configs = []",
-            "lock_configuration = true",
-        ):
-            connection.execute(f"SET {setting}")
+        try:
+            _attach_and_lock(connection, catalog, limits)
+        except duckdb.Error as error:
+            raise QueryError.of_duckdb(error, limits) from error
         yield connection
+
+
+def _attach_and_lock(connection: "duckdb.DuckDBPyConnection", catalog: Path, limits: Limits) -> None:
+    connection.execute(f"ATTACH {quoted(str(catalog))} AS lake (READ_ONLY)")
+    connection.execute("USE lake")
+    files = [path for (path,) in connection.execute("SELECT path FROM manifest_files").fetchall()]
+    if files:
+        register_root(connection, UPath(files[0]))
+    for setting in (
+        f"allowed_paths = [{', '.join(quoted(file) for file in files)}]",
+        "enable_external_access = false",
+        "allow_extension_repositories = 'forbidden'",
+        "enable_external_file_cache = false",
+        "enable_progress_bar = false",  # without a script file DuckDB would draw one on standard output
+        f"max_execution_time = {round(limits.seconds * 1000)}",
+        "allowed_configs = []",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
 
 
 def _only_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
@@ -161,19 +178,27 @@ def _only_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.S
     import duckdb
 
     statements = connection.extract_statements(sql)
-    kinds = [statement.type for statement in statements]
-    if kinds != [duckdb.StatementType.SELECT]:
-        raise QueryError("exactly one SELECT, please", found=[kind.name for kind in kinds])
+    kinds = [_kind(statement) for statement in statements]
+    if kinds != [duckdb.StatementType.SELECT.name]:
+        hint = "DESCRIBE, SHOW TABLES and SUMMARIZE are answered, too; nothing can be written or set"
+        raise QueryError("exactly one SELECT, please", found=kinds, hint=hint)
     [(text,)] = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchall()
     try:
         tree = json.loads(text)
     except RecursionError as error:
-        raise QueryError("the query is nested too deeply") from error
+        raise QueryError("the query is nested too deeply", hint="use a list or a join") from error
     if tree["error"]:
-        raise QueryError("the query cannot be examined", found=tree["error_message"])
+        raise QueryError("the query cannot be examined", found=tree["error_message"], hint="write it as a plain SELECT")
     if refused := sorted(set(_refused(tree))):
-        raise QueryError("a query may only read the views of the catalogue", found=refused)
+        raise QueryError("a query may only read the views of the catalogue", found=refused, hint=ONLY_VIEWS)
     return statements[0]
+
+
+def _kind(statement: "duckdb.Statement") -> str:
+    try:
+        return statement.type.name
+    except ValueError:  # UPDATE EXTENSIONS is of a kind that DuckDB's Python side has no name for
+        return "UNKNOWN"
 
 
 def _refused(tree: Any) -> Iterator[str]:
@@ -187,20 +212,33 @@ def _refused(tree: Any) -> Iterator[str]:
                 yield kind
             if function in _FUNCTIONS:
                 yield function
+            if kind == "TABLE_FUNCTION" and (name := _called(part)) not in _TABLE_FUNCTIONS | _FUNCTIONS:
+                yield name
             pending.extend(part.values())
         elif isinstance(part, list):
             pending.extend(part)
 
 
-def _fetch(answer: "duckdb.DuckDBPyRelation", limit: int) -> QueryResult:
+def _called(part: Mapping[str, Any]) -> str:
+    return str(part.get("function", {}).get("function_name")).lower()
+
+
+def _fetch(answer: "duckdb.DuckDBPyRelation", limits: Limits) -> QueryResult:
     import pyarrow as pa
 
-    reader = answer.to_arrow_reader(limit + 1)
+    reader = answer.to_arrow_reader(limits.rows + 1)
     batches: list[pa.RecordBatch] = []
-    while sum(batch.num_rows for batch in batches) <= limit:
+    n_rows = n_bytes = 0
+    while n_rows <= limits.rows:
         try:
             batches.append(reader.read_next_batch())
         except StopIteration:
             break
+        n_rows, n_bytes = n_rows + batches[-1].num_rows, n_bytes + batches[-1].nbytes
+        if n_bytes > limits.answer_bytes:
+            hint = "choose columns, aggregate, or raise --memory"
+            raise QueryError(
+                "the answer is too large", found=n_bytes, expected=f"<= {limits.answer_bytes} bytes", hint=hint
+            )
     table = pa.Table.from_batches(batches, schema=reader.schema)
-    return QueryResult(table.slice(0, limit), len(table) > limit)
+    return QueryResult(table.slice(0, limits.rows), len(table) > limits.rows)

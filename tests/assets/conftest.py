@@ -1,5 +1,6 @@
 """Rows that fit any table, and a small lake with a catalogue over it."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class SmallLake:
         self.root = folder / "lake"
         self.catalog = folder / "catalog.duckdb"
         self.manifest: dict[str, list[str]] = {}
+        self.names: dict[str, object] = {}
 
     def add(self, name: str, frame: pd.DataFrame) -> Path:
         """Write one more file of a table and show it from the next ``build`` on."""
@@ -68,3 +70,27 @@ def lake_in() -> type[SmallLake]:
 def small_lake(tmp_path: Path) -> SmallLake:
     """Give an empty lake."""
     return SmallLake(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> SmallLake:
+    """Give a lake with three slides, a file that no manifest names, and files outside; no test changes it.
+
+    ``names`` has what statements in ``samples.sql_statements`` leave open.
+    """
+    folder = tmp_path_factory.mktemp("shown")
+    lake, slides = SmallLake(folder), table_spec("raw/slides")
+    lake.add("raw/slides", _rows(slides, 3))
+    hidden = lake.add("raw/slides", _rows(slides, 1))
+    lake.manifest["raw/slides"].remove(str(hidden))
+    outside, link, evil = folder / "secret.csv", lake.root / "link.csv", folder / "lake_evil"
+    outside.write_text("password\nhunter2\n")
+    link.symlink_to(outside)
+    evil.mkdir()
+    shutil.copy(hidden, evil / "data.parquet")
+    shutil.copy(lake.build(), lake.root / "catalog.duckdb")  # where the command looks for it
+    lake.names = {
+        "lake": lake.root, "file": lake.manifest["raw/slides"][0], "hidden": hidden, "catalog": lake.catalog,
+        "outside": outside, "link": link, "evil": evil,
+    }  # fmt: skip
+    return lake

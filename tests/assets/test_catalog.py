@@ -110,8 +110,10 @@ def test_undefined_scores_are_null_and_never_rank_above_numbers(small_lake, rows
 def test_views_and_columns_say_what_they_are_with_units(small_lake):
     small_lake.build()
     about = "SELECT comment FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = $1 AND column_name = $2"
-    assert ask(small_lake, about, "slides", "width_px") == [("image width [px]",)]
-    assert ask(small_lake, about, JOINED, "observed") == [("measured expression [target units]",)]
+    assert ask(small_lake, about, "slides", "width_px") == [("image width [px]; NULL without an image",)]
+    assert ask(small_lake, about, JOINED, "observed") == [
+        ("measured expression [target units]; NULL where nothing was measured",)
+    ]
     undescribed = (
         "SELECT count(*) FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal AND comment IS NULL"
     )

@@ -18,20 +18,9 @@ from gr2st_assets.sql import Limits, QueryError, run_query
 from gr2st_assets.sql_formats import FORMATS, write_answer
 from gr2st_assets.tables import TABLES
 from gr2st_core.errors import Gr2stError, MissingArtifactError, SettingsError
+from samples.sql_statements import READS, WRITES
 
 SLIDES = TABLES["raw/slides"]
-
-
-@pytest.fixture(scope="module")
-def shown(lake_in, rows_of, tmp_path_factory):
-    """Give a lake with three slides, a file that no manifest names, and a file outside; no test changes it."""
-    small_lake = lake_in(tmp_path_factory.mktemp("shown"))
-    small_lake.add("raw/slides", rows_of(SLIDES, 3))
-    hidden = small_lake.add("raw/slides", rows_of(SLIDES, 1))
-    small_lake.manifest["raw/slides"].remove(str(hidden))
-    (small_lake.root.parent / "secret.csv").write_text("password\nhunter2\n")
-    small_lake.build()
-    return small_lake
 
 
 def rows(lake, sql: str, **options: object) -> list[dict]:
@@ -42,105 +31,16 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
 
 
-WRITES = """
-COPY (SELECT 1) TO '{lake}/new.parquet'
-COPY (SELECT 1) TO '{file}'
-COPY (SELECT 1) TO '{file}' (USE_TMP_FILE false)
-WITH x AS (COPY (SELECT 1) TO '{file}') SELECT * FROM x
-WITH x AS (COPY (SELECT 1) TO '{file}' (USE_TMP_FILE false)) SELECT * FROM x
-SELECT * FROM (WITH x AS (COPY (SELECT 1) TO '{file}' (USE_TMP_FILE false)) SELECT * FROM x)
-WITH x AS (INSERT INTO manifest_files VALUES ('a', 'b') RETURNING *) SELECT * FROM x
-SELECT 1; COPY (SELECT 1) TO '{lake}/new.csv'
-SELECT 1; SELECT 2
-EXPORT DATABASE '{lake}/dump'
-ATTACH '{lake}/new.duckdb'
-ATTACH '{catalog}' AS again
-DETACH lake
-CREATE TABLE t (a INT)
-CREATE TABLE memory.main.t (a INT)
-CREATE TEMP TABLE t AS SELECT 1
-CREATE VIEW v AS SELECT 1
-CREATE OR REPLACE VIEW slides AS SELECT 1
-CREATE MACRO m(a) AS a
-CREATE SECRET s (TYPE s3)
-INSERT INTO manifest_files VALUES ('a', 'b')
-UPDATE manifest_files SET path = 'x'
-DELETE FROM manifest_files
-DROP VIEW slides
-ALTER TABLE manifest_files RENAME TO x
-TRUNCATE manifest_files
-INSTALL httpfs
-LOAD httpfs
-LOAD '{lake}/x.duckdb_extension'
-SET memory_limit = '1TB'
-SET enable_external_access = true
-SET lock_configuration = false
-RESET memory_limit
-SET VARIABLE x = 1
-PRAGMA enable_profiling
-PRAGMA database_list
-CALL pragma_version()
-USE memory
-CHECKPOINT
-FORCE CHECKPOINT
-VACUUM
-BEGIN
-PREPARE p AS SELECT 1
-EXECUTE p
-EXPLAIN SELECT 1
-EXPLAIN ANALYZE SELECT 1
-IMPORT DATABASE '{lake}'
-COMMENT ON VIEW slides IS 'x'
-"""
-
-READS = """
-SELECT * FROM read_text('/etc/passwd')
-SELECT * FROM READ_TEXT('{catalog}')
-SELECT * FROM "read_blob"('{catalog}')
-SELECT * FROM system.main.read_text('{catalog}')
-SELECT * FROM read_csv('{outside}')
-SELECT * FROM '{outside}'
-SELECT * FROM read_csv('file://{outside}')
-SELECT * FROM read_csv('{lake}/../secret.csv')
-SELECT * FROM read_json_auto('{outside}')
-SELECT * FROM glob('{lake}/**')
-SELECT * FROM glob('/etc/*')
-SELECT * FROM read_parquet('{lake}/**/*.parquet')
-SELECT * FROM read_parquet('{hidden}')
-SELECT * FROM parquet_metadata('{hidden}')
-SELECT * FROM read_parquet('https://127.0.0.1:9/x.parquet')
-SELECT * FROM read_parquet('s3://bucket/x.parquet')
-SELECT * FROM query('SELECT 1')
-SELECT * FROM query_table('slides')
-SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))
-SELECT sleep_ms(1)
-SELECT write_log('x')
-SELECT (SELECT count(*) FROM read_text('/etc/passwd'))
-SELECT 1 WHERE EXISTS (FROM glob('/*'))
-WITH x AS MATERIALIZED (SELECT * FROM read_blob('/etc/passwd')) SELECT * FROM x
-SELECT 1 UNION ALL SELECT size FROM read_text('/etc/passwd')
-SELECT getenv('HOME')
-SELECT * FROM python_variable
-"""
-
-
-def cases(text: str) -> list[str]:
-    return text.strip().splitlines()
-
-
-@pytest.mark.parametrize("template", cases(WRITES) + cases(READS))
+@pytest.mark.parametrize("template", WRITES + READS)
 def test_a_query_that_writes_or_reaches_out_is_refused(shown, template):
     python_variable = pa.table({"secret": [1]})  # DuckDB would find it by its name
-    shown_file = shown.manifest["raw/slides"][0]
-    folder = shown.root.parent
-    hidden = next(str(p) for p in shown.root.rglob("*.parquet") if str(p) != shown_file)
-    names = {"lake": shown.root, "file": shown_file, "hidden": hidden, "catalog": shown.catalog}
-    before = contents(folder)
-    with pytest.raises(QueryError):
-        run_query(shown.catalog, template.format(**names, outside=folder / "secret.csv"))
-    assert contents(folder) == before
+    before = contents(shown.root.parent)
+    with pytest.raises(QueryError) as caught:
+        run_query(shown.catalog, template.format(**shown.names))
+    assert caught.value.context["hint"]
+    assert "\n" not in str(caught.value)
+    assert contents(shown.root.parent) == before
     assert len(python_variable) == 1
-    assert rows(shown, "SELECT count(*) AS n FROM slides") == [{"n": 3}]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +95,7 @@ def test_rows_keep_their_order_over_many_batches(shown):
         (
             "SELECT count(*) FROM range(3000000) a, range(3000000) b WHERE a.range % 7 = b.range % 11",
             {"seconds": 0.3},
-            "time",
+            "takes too long",
         ),
         ("SELECT list(range) FROM range(50000000)", {"memory_mb": 64}, "memory"),
         ("SELECT " + "1," * 400 + "1", {"sql_bytes": 500}, "too long"),

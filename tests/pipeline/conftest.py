@@ -79,8 +79,8 @@ class Project:
         return self.gr2st("materialize", "--settings", str(QUICK), *arguments, **options)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        """Ask the catalogue."""
-        return json.loads(self.gr2st("sql", query, "--format", "json").stdout)
+        """Ask the catalogue, with time enough on a machine that runs tests beside it."""
+        return json.loads(self.gr2st("sql", query, "--format", "json", "--seconds", "120", "--memory", "4096").stdout)
 
     def digests(self, *tables: str) -> dict[Slot, str]:
         """Digest of every artefact of the tables, of all tables by default."""

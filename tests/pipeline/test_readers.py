@@ -27,6 +27,7 @@ from gr2st_assets.sql import run_query
 
 way, catalog, query, stop, n_methods = sys.argv[1:]
 command = [sys.executable, "-W", "ignore", "-m", "gr2st_assets", "sql", query, "--format", "json"]
+command += ["--seconds", "120", "--memory", "4096"]
 answers, faults, panels, deadline = 0, [], set(), time.monotonic() + 900
 
 def ask():
