@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from gr2st_assets.fingerprint import code_version
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import method_code, method_spec
 from gr2st_assets.publish import write_atomic
+from gr2st_assets.slide_exports import Progress, compared, intervals, thumbnail, write_all
 from gr2st_assets.slide_models import SlideModel
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import DataError
@@ -36,18 +37,15 @@ from gr2st_core.types import ImageSection, SectionKey
 if TYPE_CHECKING:
     from gr2st_core.cohorts.records import RawSection
     from gr2st_core.drift.reference import Reference
-    from gr2st_core.exports.predicted_slide import IntervalEnds, PredictedSlide, Thumbnail
+    from gr2st_core.exports.predicted_slide import PredictedSlide
     from gr2st_core.images.pixels import SlideImage
     from gr2st_core.images.spec import EncoderSpec
     from gr2st_core.settings import Settings
-    from gr2st_core.types import Prediction
 
 COHORT = "slides"
 DONE = "gr2st.json"
-THUMBNAIL_PX = 2000
 _SUFFIXES = re.compile(r"(\.ome)?\.[A-Za-z0-9]+$")
 _CODE = ("gr2st_core.images", "gr2st_core.cohorts.slides_only", "gr2st_core.exports", "gr2st_core.drift")
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class SlidePredictor:
         done.unlink(missing_ok=True)
         kept = request.folder / f".features-{facts['features']}"
         predicted = self._predicted(section, slide, kept, facts, progress)
-        _write(predicted, request.folder, progress)
+        write_all(predicted, request.folder, progress)
         write_atomic(UPath(done), (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
         shutil.rmtree(kept, ignore_errors=True)
         return True
@@ -182,6 +180,7 @@ class SlidePredictor:
     def _predicted(
         self, raw: "RawSection", slide: "SlideImage", kept: Path, facts: Mapping[str, Any], progress: Progress
     ) -> "PredictedSlide":
+        from gr2st_core.cohorts.spot_size import spot_diameter
         from gr2st_core.exports.predicted_slide import PredictedSlide
         from gr2st_core.images.encode_slide import encode_slide
 
@@ -201,48 +200,12 @@ class SlidePredictor:
         return PredictedSlide(
             section=section,
             prediction=prediction,
-            spot_diameter_um=_DIAMETER_PER_PITCH * raw.pitch_um,
+            spot_diameter_um=spot_diameter(raw.pitch_um)[0],
             provenance={**facts, "not_compared_with": lacking},
-            intervals=_intervals(self._model, prediction),
-            thumbnail=_thumbnail(slide),
-            **_compared(reference, section),
+            intervals=intervals(self._model, prediction),
+            thumbnail=thumbnail(slide),
+            **compared(reference, section),
         )
-
-
-_DIAMETER_PER_PITCH = 0.55
-"""Spots are drawn as large as those of Visium: 55 um of 100."""
-
-
-def _intervals(model: SlideModel, prediction: "Prediction") -> "IntervalEnds | None":
-    from gr2st_core.exports.predicted_slide import IntervalEnds
-
-    rule = model.rule
-    if rule.level is None:
-        return None
-    return IntervalEnds(*rule.errors.ends(prediction.values), rule.level, rule.support)
-
-
-def _compared(reference: "Reference | None", section: ImageSection) -> dict[str, Any]:
-    """How unlike training each spot is, and the training spots that look most alike."""
-    import numpy as np
-
-    if reference is None:
-        return {}
-    scores = reference.score(str(section.key), section.features[ENCODER])
-    pairs = np.char.add(np.char.add(scores.nearest_sections, "/"), scores.nearest_spots)
-    return {
-        "ood_distance": scores.score,
-        "ood_quantile": scores.quantile,
-        "is_unusual": scores.is_above,
-        "reference_spots": pairs,
-    }
-
-
-def _thumbnail(slide: "SlideImage") -> "Thumbnail":
-    from gr2st_core.exports.predicted_slide import Thumbnail
-
-    pixels = slide.thumbnail(THUMBNAIL_PX)
-    return Thumbnail(pixels, pixels.shape[1] / slide.size_px[0])
 
 
 def _digest_of_rule(model: SlideModel) -> str:
@@ -251,21 +214,3 @@ def _digest_of_rule(model: SlideModel) -> str:
     for array in (rule.quantile, rule.intercept, rule.slope, rule.floor):
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _write(predicted: "PredictedSlide", folder: Path, progress: Progress) -> None:
-    from gr2st_core.exports.geojson import write_geojson
-    from gr2st_core.exports.h5ad import write_h5ad
-    from gr2st_core.exports.parquet import write_parquet
-    from gr2st_core.exports.spatialdata_store import write_spatialdata
-
-    name = predicted.section.key.section_id
-    writers: list[tuple[Callable[[PredictedSlide, Path], None], Path]] = [
-        (write_parquet, folder),
-        (write_h5ad, folder / f"{name}.h5ad"),
-        (write_spatialdata, folder / f"{name}.zarr"),
-        (write_geojson, folder / f"{name}.geojson"),
-    ]
-    for number, (write, path) in enumerate(writers, start=1):
-        write(predicted, path)
-        progress("files", number, len(writers))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import lake_root
-from gr2st_assets.slide_files import Progress, SlidePredictor, SlideRequest
+from gr2st_assets.slide_exports import Progress
+from gr2st_assets.slide_files import SlidePredictor, SlideRequest
 from gr2st_assets.slide_models import SlideModel, find_model
 from gr2st_core.errors import Gr2stError, SettingsError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gr2st_assets.explorer.chosen import Chosen, Shown, section_entry
 from gr2st_assets.explorer.neighbours import reference_spots
-from gr2st_assets.explorer.slide import read_slide, spot_diameter
+from gr2st_assets.explorer.slide import read_slide
 from gr2st_assets.explorer.values import read_expression
 from gr2st_assets.explorer.view import Spots, View
 from gr2st_assets.lake import Lake
@@ -44,6 +44,8 @@ def gather(lake: Lake, shown: Shown, chosen: Chosen) -> View:
     image = image_section(lake, chosen.key, spec.features)
     expression, identity = read_expression(lake, shown, chosen, image, fitted)
     drift = _drift(lake, shown, chosen, ids)
+    from gr2st_core.cohorts.spot_size import spot_diameter
+
     diameter, note = spot_diameter(slide.pitch_um)
     held_out = "trained without this section" if chosen.split_unit == "all" else f"{chosen.split_unit} held out"
     return View(

@@ -1,6 +1,6 @@
 """The slide as the explorer shows it: a small copy, and how large a spot is on it.
 
-Belongs here: thumbnail and spot diameter, and where they are known from. Does not belong here: opening images
+Belongs here: the thumbnail. Does not belong here: opening images
 (``gr2st_core.images``).
 """
 
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST_PX = 1600
 QUALITY = 85
-_ARRAYS = ((160.0, 240.0, 100.0), (135.0, 160.0, 110.0), (80.0, 120.0, 55.0))
-"""Least and largest pitch of arrays with round spots, and the spots' diameter, um: Spatial Transcriptomics of 1,007
-and of 1,934 spots, Visium."""
-_BINS_UM = 20.0
-"""Up to this pitch spots are square bins side by side."""
-_SHARE = 0.55
-
-
-def spot_diameter(pitch_um: float) -> tuple[float, str]:
-    """Diameter of a spot in um, and in words where it is known from: the lake keeps the pitch alone."""
-    for least, largest, diameter in _ARRAYS:
-        if least <= pitch_um <= largest:
-            return diameter, f"Spots are {diameter:.0f} µm wide, as on arrays with a pitch of {pitch_um:.0f} µm."
-    if pitch_um <= _BINS_UM:
-        return pitch_um, f"Spots are bins side by side, drawn as wide as the pitch of {pitch_um:.3g} µm."
-    diameter = _SHARE * pitch_um
-    return diameter, f"Spots are drawn {diameter:.3g} µm wide, 0.55 of the pitch: their size is not known."
 
 
 def read_slide(lake: Lake, key: SectionKey, row: Any, pixel_xy: "np.ndarray") -> Slide:

@@ -110,7 +110,8 @@ def test_a_slide_without_its_counts_is_predicted_as_it_was_out_of_fold(arrived, 
     (image,) = (project.home / "inbox" / "her2st").rglob(slide["image_path"])
     project.gr2st(
         "predict", str(image), "--out", str(tmp_path), "--spots", str(tmp_path / "C5.spots.csv"), "--model",
-        model["model_id"], "--um-per-px", repr(slide["um_per_px"]), "--pitch-um", repr(slide["pitch_um"]), "--settings", str(QUICK),
+        model["model_id"], "--um-per-px", repr(slide["um_per_px"]), "--pitch-um", repr(slide["pitch_um"]),
+        "--settings", str(QUICK),
     )  # fmt: skip
     (written,) = tmp_path.rglob("predictions.parquet")
     found = pd.read_parquet(written).set_index(["spot_id", "gene"]).predicted

@@ -18,13 +18,13 @@ from gr2st_assets.champions import champions, history
 from gr2st_assets.explorer.chosen import Shown, choose, inputs
 from gr2st_assets.explorer.gather import gather
 from gr2st_assets.explorer.page import write_page
-from gr2st_assets.explorer.slide import spot_diameter
 from gr2st_assets.explorer.values import NOT_CALIBRATED, NOT_CHAMPION, read_expression
 from gr2st_assets.manifest import Entry
 from gr2st_assets.models import load_champion
 from gr2st_assets.removal import plan_removal
 from gr2st_assets.sections import image_section
 from gr2st_assets.slots import section_slot
+from gr2st_core.cohorts.spot_size import spot_diameter
 from gr2st_core.errors import MissingArtifactError, SettingsError
 from gr2st_core.models.registry import METHODS
 from gr2st_core.types import SectionKey
