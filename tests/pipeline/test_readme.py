@@ -37,10 +37,13 @@ def test_commands(materialized, cohort, tmp_path):
     (project.home / "settings").symlink_to(ROOT / "settings")
     (project.home / "my_genes.txt").write_text("EPCAM\nERBB2\nCOL1A1\nCD3D\n")
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("gr2st ")]
-    assert len(lines) == 10
+    assert len(lines) == 12
+    (slide,) = cohort.rglob("A1_HE.jpg")
     for line in lines:
         line = line.replace("path/to/her2st", str(cohort)).replace("her2st", "tiny")
         command = shlex.split(line, comments=True)[1:]
+        if command[0] == "predict":
+            command = [str(slide) if word == "slide.svs" else word for word in command] + ["--um-per-px", "2.4"]
         if command[0] == "materialize":
             command += [] if "--settings" in command else ["--settings", "settings/quick.yml"]
             command += [] if "--fold" in command or "--cohort" in command else ["--fold", "tiny/patient-A"]
