@@ -97,13 +97,14 @@ ORDER BY parameter, value, setting
 """  # noqa: S608
 
 
+RECALL = Part("Trained on as many spots of mates as of strangers, `per_spot`", _RECALL)
 TABLES = (
     Part("A section held out: mean over sections", _scores("section", "all")),
     Part("A section held out, its patient in training (mates)", _scores("section", "mates")),
     Part("A section held out, its patient not in training (strangers)", _scores("section", "strangers")),
     Part("A patient held out: mean over sections", _scores("patient", "all")),
     Part("Patient by patient, each predicted by a model of the others: mean over its sections", _BY_PATIENT),
-    Part("Trained on as many spots of mates as of strangers, `per_spot`", _RECALL),
+    RECALL,
     Part("Differences, `per_spot`, a section held out, seed 0", _compared("section")),
     Part("Differences, `per_spot`, a patient held out, seed 0", _compared("patient")),
     Part("Per section, `per_spot`, a section held out (* patient not in training)", _by_section("section")),
@@ -135,7 +136,7 @@ _NAMES = (
     "null_same_place",
 )
 _ALL = ", ".join(_ROW.format(name, unit) for name in _NAMES for unit in ("section", "patient"))
-_FACTS = f"""{_MEANS}
+FACTS = f"""{_MEANS}
 SELECT {_ALL},
   (SELECT any_value(name) FROM m JOIN best USING (split_unit, r) WHERE split_unit = 'section') AS best_section,
   (SELECT any_value(name) FROM m JOIN best USING (split_unit, r) WHERE split_unit = 'patient') AS best_patient,
@@ -150,6 +151,7 @@ SELECT {_ALL},
   (SELECT count(DISTINCT patient_id) FROM fold_table WHERE cohort = $cohort AND role = 'test') AS n_patients
 FROM m
 """  # noqa: S608
+"""Numbers of ``SENTENCES``, in one row."""
 SENTENCES = (
     "All of this is about {n_sections} sections of {n_patients} patients: it describes them and claims no more.",
     "The highest mean correlation with a section held out is {best_r_section}, by {best_section}; with a patient held "
@@ -186,16 +188,22 @@ def page(ask: Ask, cohort: str, panel: str) -> str:
     ------
     QueryError, MissingArtifactError
     """
-    (facts,) = ask(_FACTS).to_pylist()
     lines = [f"# Results: {cohort}, panel {panel}", "", _HOW.format(cohort=cohort, panel=panel), ""]
-    told = [
-        text for text in SENTENCES if all(facts[name] is not None for _, name, _, _ in Formatter().parse(text) if name)
-    ]
-    lines += [f"{number}. {text.format(**facts)}" for number, text in enumerate(told, start=1)]
+    lines += [f"{number}. {text}" for number, text in enumerate(told(ask(FACTS)), start=1)]
     answers = [(part.text, ask(part.query)) for part in TABLES]
     for title, table in answers:
         lines += ["", f"## {title}", "", _markdown(table)] if table.num_rows else []
     return "\n".join(lines)
+
+
+def told(facts: "pa.Table") -> list[str]:
+    """Sentences of which the answer to ``FACTS`` has every number."""
+    (numbers,) = facts.to_pylist()
+    return [
+        text.format(**numbers)
+        for text in SENTENCES
+        if all(numbers[name] is not None for _, name, _, _ in Formatter().parse(text) if name)
+    ]
 
 
 def _markdown(table: "pa.Table") -> str:
