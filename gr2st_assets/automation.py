@@ -20,6 +20,8 @@ SERVING_STAGE = "serving"
 EXPLORER_STAGE = "explorer"
 STUDY_STAGE = "studies"
 STUDY_SUMMARY_STAGE = "study_summary"
+READERS = ("evaluation/report", "catalog/catalog")
+"""Assets of the summary stage that tell readers what another stage has made."""
 
 
 def stage_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:

@@ -15,7 +15,7 @@ from gr2st_assets.project import lake_root, prepare_environment
 from gr2st_core.errors import SettingsError
 
 Say = Callable[[str], None]
-_SHOWN = ("serving/champion", "serving/reference_bank", "catalog/catalog")
+_SHOWN = ("serving/champion", "serving/reference_bank", "evaluation/report", "catalog/catalog")
 """What tells readers about a champion."""
 
 

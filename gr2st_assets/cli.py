@@ -194,6 +194,19 @@ def explore(
 
 
 @app.command()
+def report(
+    cohort: Annotated[str, typer.Argument(help="cohort that has a scoreboard; all by default")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="file to write; by default report_COHORT.html in this folder")
+    ] = None,
+) -> None:
+    """Write the newest report of a cohort as one HTML file and print its path; nothing is made anew."""
+    from gr2st_assets.report_journeys import write_reports
+
+    raise typer.Exit(write_reports(cohort, out, say))
+
+
+@app.command()
 def doctor(
     verify: Annotated[bool, typer.Option("--verify", help="read every file again and compare its checksum")] = False,
 ) -> None:

@@ -25,6 +25,7 @@ from gr2st_assets.assets.published import published_scores
 from gr2st_assets.assets.quarantine import quarantine
 from gr2st_assets.assets.raw import counts, slides, spots
 from gr2st_assets.assets.recall import recall_scores, recall_share
+from gr2st_assets.assets.report import report_asset
 from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
 from gr2st_assets.assets.slide_predictions import slide_predictions
@@ -37,12 +38,13 @@ from gr2st_assets.io_manager import LakeIOManager
 from gr2st_assets.resources import Experiment, LakeResource
 from gr2st_assets.retraining import complete_cohorts, planned_features, retrain, retrain_schedule
 
-TABLE_ASSETS = [
+_REPORTED = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
     *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
     recall_share, published_scores, champion, reference_bank, calibration, spot_drift, drift, slide_predictions,
     explorer, *FOLD_STUDIES, studies,
 ]  # fmt: skip
+TABLE_ASSETS = [*_REPORTED, report_asset(_REPORTED)]
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]
 
 defs = dg.Definitions(

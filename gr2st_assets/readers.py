@@ -4,7 +4,11 @@ Belongs here: from the newest artefacts to the catalogue, and going back. Does n
 shown together (``manifest``), the views (``catalog``), running queries (``sql``).
 """
 
-from collections.abc import Mapping
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +73,38 @@ def shown_next(lake: Lake, *tables: str) -> dict[Slot, str]:
     return {slot: entry.digest for slot, entry in sorted(entries.items()) if slot.table in tables}
 
 
+@dataclass(frozen=True)
+class Preview:
+    """Artefacts of some tables that the next catalogue will show, all chosen at one moment."""
+
+    shown: manifest.Manifest
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """One SHA-256 a table over the slots and digests of its artefacts."""
+        tables = self.shown.tables().items()
+        return {name: _sha256({str(slot): entry.digest for slot, entry in own.items()}) for name, own in tables}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names this state of the tables."""
+        return _sha256(self.digests)
+
+    @contextmanager
+    def catalog(self, lake: Lake) -> Iterator[Path]:
+        """Give a catalogue of these artefacts alone; every other view is empty."""
+        with tempfile.TemporaryDirectory(prefix="gr2st-") as folder:
+            path = Path(folder) / "preview.duckdb"
+            build_catalog(lake.root, _viewed(self.shown.parquet_files(lake)), path)
+            yield path
+
+
+def preview(lake: Lake, is_read: Callable[[str], bool]) -> Preview:
+    """Choose what the next catalogue will show of the tables that ``is_read`` names."""
+    entries = manifest.preview(lake, _fold_sets(lake))
+    return Preview(manifest.Manifest(0, {slot: entry for slot, entry in entries.items() if is_read(slot.table)}))
+
+
 def publish_shown(lake: Lake, shown: manifest.Manifest) -> Published:
     """Write the catalogue of a manifest that is current already."""
     return _write(lake, shown, [])
@@ -81,11 +117,22 @@ def rollback(lake: Lake, number: int) -> Published:
 
 def _write(lake: Lake, shown: manifest.Manifest, waiting: list[str]) -> Published:
     files = shown.parquet_files(lake)
-    tables = {name: paths for name, paths in files.items() if not name.startswith(CHECKS)}
-    tables["catalog/check_results"] = [p for name, paths in files.items() if name.startswith(CHECKS) for p in paths]
     path = catalog_path(lake)
-    left_out = build_catalog(lake.root, tables, path)
+    left_out = build_catalog(lake.root, _viewed(files), path)
     return Published(path, shown.number, sum(map(len, files.values())), [*waiting, *left_out])
+
+
+def _viewed(files: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Files by view: what every asset's checks found is one table."""
+    tables = {name: paths for name, paths in files.items() if not name.startswith(CHECKS)}
+    return {
+        **tables,
+        "catalog/check_results": [p for name, paths in files.items() if name.startswith(CHECKS) for p in paths],
+    }
+
+
+def _sha256(digests: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def _fold_sets(lake: Lake) -> Mapping[tuple[str, str], list[str]]:

@@ -15,6 +15,7 @@ from gr2st_assets import register
 from gr2st_assets.automation import (
     FOLD_STAGE,
     FOLD_TABLE_STAGE,
+    READERS,
     SECTION_STAGE,
     SERVING_STAGE,
     STUDY_STAGE,
@@ -129,7 +130,7 @@ def run_studies(
     stages.run(FOLD_STAGE, FOLDS, folds, experiment)
     own = replace(stages, names=[name for name in names if name in STUDIES.values()])
     own.run(STUDY_STAGE, FOLDS, folds - set(stages.outcome.failed), experiment)
-    return stages.finish(Task(STUDY_SUMMARY_STAGE), Task(SUMMARY_STAGE, names=["catalog/catalog"]))
+    return stages.finish(Task(STUDY_SUMMARY_STAGE), Task(SUMMARY_STAGE, READERS))
 
 
 def summarize(lake: Lake) -> Outcome:
@@ -191,7 +192,7 @@ class _Stages:
         for task in tasks:
             self.outcome.failed.update(run_job(self.instance, task))
         if served_with is not None and self._serve(served_with):
-            self.outcome.failed.update(run_job(self.instance, Task(SUMMARY_STAGE, names=["catalog/catalog"])))
+            self.outcome.failed.update(run_job(self.instance, Task(SUMMARY_STAGE, READERS)))
         if not self.outcome.failed:
             sweep_finished(home())
         return self.outcome

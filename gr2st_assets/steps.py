@@ -254,6 +254,8 @@ def _metadata(lake: Lake, outcome: Outcome) -> dict[str, Any]:
         metadata[picture.stem] = dg.MetadataValue.md(f"![{picture.stem}](data:image/png;base64,{encoded})")
     for page in sorted(lake.folder(slot).glob("*.html")):
         metadata[page.stem] = dg.MetadataValue.path(str(page))
+    for words in sorted(lake.folder(slot).glob("*.md")):
+        metadata[words.stem] = dg.MetadataValue.md(words.read_text(encoding="utf-8"))
     return metadata
 
 

@@ -19,7 +19,7 @@ Ask = Callable[[str], "pa.Table"]
 
 _PARAMETER = re.compile(r"\$(\w+)")
 _MOST_DECIMALS = 4
-_WIDEST = 200
+_WIDEST = 1200
 NOTHING = "\N{EN DASH}"
 """How NULL is shown: not measured, or not defined."""
 

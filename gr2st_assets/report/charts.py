@@ -76,8 +76,8 @@ def intervals(rows: Sequence[Row], title: str, label: str) -> "Markup":
         drawn.append(_name(row, y))
         if row.low is not None and row.high is not None:
             drawn.append(element("line", x1=scale(row.low), x2=scale(row.high), y1=y, y2=y, class_=f"interval {kind}"))
-        for dot in row.dots:
-            drawn.append(_dot(scale(dot.value), y, dot.label, f"{'dot' if row.is_filled else 'hollow'} {kind}"))
+        kind = f"{'dot' if row.is_filled else 'hollow'} {kind}"
+        drawn += [_dot(scale(dot.value), y, dot.label, kind) for dot in row.dots]
     return drawing(WIDTH, bottom + _BELOW, title, *drawn)
 
 

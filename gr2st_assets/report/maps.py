@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from gr2st_assets.report.answers import Answer, Asking
 from gr2st_assets.report.blocks import Block, Chapter
-from gr2st_assets.report.spot_maps import DOT, Spots, gene_maps
+from gr2st_assets.report.spot_maps import DOT, Spots, gene_maps, scale_bar
 from gr2st_assets.report.subject import Subject
+from gr2st_assets.report.svg import drawing, element, nice
 from gr2st_assets.report.verdict import PLACE
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def chapter(about: Subject, asking: Asking, view: str) -> Chapter:
         f"drawn {DOT:g} of their pitch wide; nothing is smoothed. Observed and predicted share a scale, the 2nd to "
         "98th percentile of the observed; target units."
     )
-    chosen = Block("mapped", "Section and genes", note, genes, _image(slide), [section, slide], italic="gene")
+    chosen = Block(
+        "mapped", "Section and genes", note, genes, _image(slide, here["section"]), [section, slide], italic="gene"
+    )
     maps = [_maps(about, asking, view, slide.row, gene) for gene in genes.rows]
     return Chapter(title, [chosen, *(block for block in maps if block)])
 
@@ -100,17 +103,20 @@ def _maps(about: Subject, asking: Asking, view: str, slide: dict[str, Any], gene
     return Block(f"map_{gene['which']}", gene["gene"], note, drawings=[drawn], asked=[answer], italic="title")
 
 
-def _image(slide: Answer) -> "list[Markup]":
+def _image(slide: Answer, section: str) -> "list[Markup]":
     """Small picture of the slide as JPEG, the only raster of the page; none for a section without an image."""
-    from markupsafe import Markup
     from PIL import Image
 
     row = slide.row
     if not row["thumbnail_png"]:
         return []
     picture = Image.open(io.BytesIO(row["thumbnail_png"])).convert("RGB")
+    um = picture.width * row["thumbnail_um_per_px"]
     picture.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
     packed = io.BytesIO()
     picture.save(packed, format="jpeg", quality=80)
-    data = base64.b64encode(packed.getvalue()).decode()
-    return [Markup('<img class="slide" alt="H&amp;E image of the section" src="data:image/jpeg;base64,{}">').format(data)]
+    data = "data:image/jpeg;base64," + base64.b64encode(packed.getvalue()).decode()
+    width, height = picture.size
+    image = element("image", href=data, width=width, height=height)
+    bar = scale_bar(nice(um / 6), width / um, 4, height + 18)
+    return [drawing(width, height + 30, f"H&E image of section {section}", image, *bar, kind="slide")]

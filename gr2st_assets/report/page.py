@@ -7,8 +7,10 @@ forbids a browser to run one or to ask anyone for anything. Everything that come
 give equal bytes, so neither times nor numbers of generations are in it.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from gr2st_assets.report import calibration, maps, spread, state, verdict
@@ -36,7 +38,14 @@ class Page:
     verdict: list[str]
 
 
-def write_page(ask: Ask, cohort: str, *, state_digest: str, settings: Mapping[str, Any]) -> Page:
+def template_digest() -> str:
+    """SHA-256 over the template and the style: they decide the page as code does."""
+    folder = resources.files("gr2st_assets.report") / _FOLDER
+    parts = sorted((part.name, part.read_text(encoding="utf-8")) for part in folder.iterdir())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def write_page(ask: Ask, cohort: str, *, state_digest: str, settings: Mapping[int, Mapping[str, Any]]) -> Page:
     """Ask all there is to ask about a cohort and write its page.
 
     Parameters
@@ -46,7 +55,7 @@ def write_page(ask: Ask, cohort: str, *, state_digest: str, settings: Mapping[st
     state_digest
         SHA-256 that names that state.
     settings
-        Of the cohort's served model; empty if none is served.
+        Of the contender of every promotion, by its number.
 
     Raises
     ------
@@ -61,7 +70,7 @@ def write_page(ask: Ask, cohort: str, *, state_digest: str, settings: Mapping[st
         spread.chapter(about, asking),
         calibration.chapter(about, asking, view),
         maps.chapter(about, asking, view),
-        state.chapter(asking, settings, state.versions(), about),
+        state.chapter(asking, settings.get(about.event or 0, {}), state.versions(), about),
     ]
     html = _render(about=about, chapters=chapters, facts=facts, tiles=verdict.tiles(about, facts), state=state_digest)
     return Page(about, html, facts, verdict.sentences(about, facts))

@@ -69,9 +69,9 @@ def gene_maps(spots: Spots, observed: "np.ndarray", predicted: "np.ndarray", tit
         inner += place.dots(values, colours, bottom, top)
         inner += _colour_bar(colours, bottom, top, place.bottom + 10)
         if index == 0:
-            inner += place.scale_bar()
+            inner += scale_bar(nice(_PANEL / place.per_um / 5), place.per_um, 0, place.bottom + 42)
         drawn.append(element("g", *inner, transform=f"translate({left:g} 0)"))
-    return drawing(3 * _PANEL + 2 * _GAP, place.bottom + _FOOT, title, *drawn)
+    return drawing(3 * _PANEL + 2 * _GAP, place.bottom + _FOOT, title, *drawn, kind="whole")
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,12 @@ class _Place:
         ]
         return [element("g", *paths, class_="spots", transform="scale(.1)", stroke_width=DOT * self.pitch * 10)]
 
-    def scale_bar(self) -> "list[Markup]":
-        """A line of a round number of um, about a quarter of the panel wide."""
-        length = nice(_PANEL / self.per_um / 5)
-        end, y = length * self.per_um, self.bottom + 42
-        return [
-            element("line", x1=0, x2=end, y1=y, y2=y, class_="scale"),
-            text(end + 6, y + 4, f"{length:,.0f} \N{MICRO SIGN}m".replace(",", " ")),
-        ]
+
+def scale_bar(um: float, per_um: float, x: float, y: float) -> "list[Markup]":
+    """Draw a line of so many um with its length beside it."""
+    end = x + um * per_um
+    words = f"{um:,.0f} \N{MICRO SIGN}m".replace(",", " ")
+    return [element("line", x1=x, x2=end, y1=y, y2=y, class_="scale"), text(end + 6, y + 4, words)]
 
 
 def _colour_bar(colours: str, low: float, high: float, y: float) -> "list[Markup]":
@@ -138,7 +136,7 @@ def _colour_bar(colours: str, low: float, high: float, y: float) -> "list[Markup
         text(36, y + 8, _short(low), text_anchor="end", class_="tick"),
         text(_PANEL - 36, y + 8, _short(high), class_="tick"),
     ]
-    return [*boxes, *ends]
+    return [element("g", *boxes, class_="colours"), *ends]
 
 
 def _palette(name: str) -> Sequence[str]:

@@ -52,8 +52,8 @@ WITH marks AS (
   WHERE {_HELD_OUT} AND method = $than_method AND profile = $than_profile GROUP BY gene
 ), scored AS (
   SELECT gene, marks, avg(pearson) AS r, min(pearson) AS lowest, max(pearson) AS highest,
-    avg(pearson_equal_depth) AS equal_depth, any_value(ridge.r) AS r_of_reference, avg(observed_mean) AS mean_expression,
-    any_value(dropout) AS dropout, count(*) - count(pearson) AS undefined
+    avg(pearson_equal_depth) AS equal_depth, any_value(ridge.r) AS r_of_reference,
+    avg(observed_mean) AS mean_expression, any_value(dropout) AS dropout, count(*) - count(pearson) AS undefined
   FROM gene_scores LEFT JOIN marks USING (gene) LEFT JOIN measured USING (gene) LEFT JOIN ridge USING (gene)
   WHERE {_OWN} GROUP BY ALL
 )
@@ -69,7 +69,7 @@ _BEST = f"{_SCORED.strip()}{_COLUMNS.rstrip()} WHERE r IS NOT NULL ORDER BY scor
 _WORST = f"{_SCORED.strip()}{_COLUMNS.rstrip()} WHERE r IS NOT NULL ORDER BY scored.r, gene LIMIT 10"
 _AGAINST = f"""{_SCORED.strip()}
 SELECT gene, marks, round(r, 3) AS r, round(mean_expression, 3) AS mean_expression, round(dropout, 3) AS dropout
-FROM scored WHERE r IS NOT NULL ORDER BY gene"""
+FROM scored WHERE r IS NOT NULL ORDER BY gene"""  # noqa: S608
 
 
 def chapter(about: Subject, asking: Asking) -> Chapter:
@@ -106,7 +106,9 @@ def _patients(about: Subject, answer: Answer) -> Block:
         for name, own in rows.items()
     ]
     title = f"Mean r of every patient by method, {about.unit} held out"
-    note = "One dot a patient: mean over its sections; the bar is the mean over patients. Point at a dot for its patient."
+    note = (
+        "One dot a patient: mean over its sections; the bar is the mean over patients. Point at a dot for its patient."
+    )
     drawings = [rows_of_dots(drawn, title, "mean r of a patient")] if drawn else []
     return Block("patients", "Patient by patient", note, drawings=drawings, asked=[answer])
 

@@ -34,7 +34,8 @@ _DRIFT = """
 SELECT measure, count(*) FILTER (NOT is_training) AS new_sections,
   count(*) FILTER (NOT is_training AND is_drift) AS new_drifting, count(*) FILTER (is_training) AS training_sections,
   count(*) FILTER (is_training AND is_drift) AS training_drifting,
-  count(*) - count(threshold) AS without_threshold, round(max(value / threshold), 3) AS highest_over_threshold
+  count(*) - count(threshold) AS without_threshold,
+  round(max(value / threshold) FILTER (NOT is_training), 3) AS highest_over_threshold
 FROM drift WHERE reference_cohort = $cohort AND champion = $event GROUP BY measure ORDER BY measure
 """
 _REFUSED = """

@@ -34,10 +34,11 @@ def element(name: str, *content: str, **attributes: str | float) -> "Markup":
     return Markup("<{0}{1}>{2}</{0}>").format(name, written, inner)
 
 
-def drawing(width: float, height: float, title: str, *content: str) -> "Markup":
-    """Write a drawing with the text that stands for it."""
+def drawing(width: float, height: float, title: str, *content: str, kind: str = "") -> "Markup":
+    """Write a drawing with the text that stands for it; ``kind`` is its class, by default by its width."""
     shape = {"viewBox": f"0 0 {number(width)} {number(height)}", "role": "img", "aria-label": title}
-    return element("svg", element("title", title), *content, **shape)  # type: ignore[arg-type]
+    kind = kind or ("whole" if width == WIDTH else "half")
+    return element("svg", element("title", title), *content, class_=kind, **shape)
 
 
 def text(x: float, y: float, words: str, **attributes: str | float) -> "Markup":
@@ -101,8 +102,7 @@ def y_axis(scale: Scale, left: float, right: float, label: str) -> "Markup":
         for v in ticks(scale.low, scale.high)
     ]
     values = [
-        text(left - 6, scale(v) + 4, _signed(v), text_anchor="end", class_="tick")
-        for v in ticks(scale.low, scale.high)
+        text(left - 6, scale(v) + 4, _signed(v), text_anchor="end", class_="tick") for v in ticks(scale.low, scale.high)
     ]
     return Markup("").join([*lines, *values, text(left, scale.end - 8, label)])
 

@@ -26,11 +26,12 @@ WITH board AS (SELECT * FROM scoreboard WHERE {_HEADLINE}),
 SELECT own.n_sections, own.n_patients, round(own.pearson_zero_filled, 3) AS r,
   round(own.pearson_patients, 3) AS r_patients, round(own.pearson_min, 3) AS r_min, round(own.pearson_max, 3) AS r_max,
   round(own.pearson_equal_depth, 3) AS equal_depth, round(own.pearson_shuffled, 3) AS shuffled,
-  round(own.ceiling, 3) AS ceiling, round(own.pearson_zero_filled / own.ceiling, 2) AS share_of_ceiling,
-  own.n_undefined,
+  round(own.ceiling, 3) AS ceiling,
+  CAST(round(100 * own.pearson_zero_filled / own.ceiling) AS INTEGER) AS percent_of_ceiling,
   (SELECT round(pearson_zero_filled, 3) FROM board WHERE method = $than_method AND profile = $than_profile) AS than_r,
   (SELECT round(pearson_zero_filled, 3) FROM board WHERE method = 'null' AND profile = 'same_place') AS same_place,
-  (SELECT round(pearson_zero_filled, 3) FROM board WHERE method = 'null' AND profile = 'training_mean') AS training_mean,
+  (SELECT round(pearson_zero_filled, 3) FROM board WHERE method = 'null' AND profile = 'training_mean')
+    AS training_mean,
   (SELECT round(max(pearson_zero_filled), 3) FROM board WHERE is_diagnostic) AS oracle,
   (SELECT round(max(pearson_equal_depth), 3) FROM board WHERE is_diagnostic) AS oracle_equal_depth,
   (SELECT round(difference, 3) FROM beside) AS difference, (SELECT round(low, 3) FROM beside) AS low,
@@ -103,7 +104,7 @@ def few_patients(n_patients: int) -> str:
     from gr2st_core.evaluation.resampling import MIN_PATIENTS
 
     if n_patients >= MIN_PATIENTS:
-        return f"Intervals are over {n_patients} patients of this cohort; they do not speak of other hospitals or scanners."
+        return f"Intervals are over {n_patients} patients of this cohort, not of other hospitals or scanners."
     return (
         f"With {n_patients} patients (fewer than {MIN_PATIENTS}) these are effect sizes of these sections: "
         "nothing is claimed about other patients."
@@ -118,13 +119,15 @@ def facts(asking: Asking) -> Answer:
 def sentences(about: Subject, numbers: dict[str, Any]) -> list[str]:
     """The verdict in words; what was not run is left out."""
     than = "_".join(about.than)
-    who = f"{about.name} is served (promotion {about.event})" if about.event else f"No champion yet; {about.name} is best"
+    who = (
+        f"{about.name} is served (promotion {about.event})" if about.event else f"No champion yet; {about.name} is best"
+    )
     said = [
         (f"{who}: mean r {{r}} with a {about.unit} held out, {{n_sections}} sections of {{n_patients}} patients "
          "({r_min} to {r_max} by section)."),
         f"{than} reaches {{than_r}}; the difference is {{difference}} [{{low}}, {{high}}], which {{scope}}.",
         "Without any image: the same place in the training sections {same_place}, the training mean {training_mean}.",
-        "The noise of the counts would stop a perfect predictor at {ceiling}.",
+        "The noise of the counts would stop a perfect predictor at {ceiling}; {percent_of_ceiling} % of it is reached.",
         "With all spots at one depth {equal_depth} remains.",
         "Depth alone, read from the test counts, scores {oracle} ({oracle_equal_depth} at one depth): a diagnostic.",
     ]  # fmt: skip
@@ -133,7 +136,9 @@ def sentences(about: Subject, numbers: dict[str, Any]) -> list[str]:
 
 
 def _shown(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {name: f"{v:.3f}".replace("-", "\N{MINUS SIGN}") if isinstance(v, float) else v for name, v in numbers.items()}
+    return {
+        name: f"{v:.3f}".replace("-", "\N{MINUS SIGN}") if isinstance(v, float) else v for name, v in numbers.items()
+    }
 
 
 def _lacks(text: str, numbers: dict[str, Any]) -> bool:
@@ -162,8 +167,8 @@ def chapter(about: Subject, asking: Asking) -> Chapter:
 
 def _recall(asking: Asking) -> Block:
     title = results.RECALL.text.replace("`", "")
-    return Block("recall", title, "How much of a score is owed to the patient's other sections.",
-                 asking(results.RECALL.query), empty="Not measured: it needs section folds of several patients.")  # fmt: skip
+    note, empty = "How much of a score is owed to the patient's other sections.", "Not measured."
+    return Block("recall", title, note, asking(results.RECALL.query), empty=empty)
 
 
 def _forest(about: Subject, answer: Answer) -> Block:
@@ -196,10 +201,10 @@ def tiles(about: Subject, numbers: dict[str, Any]) -> list[tuple[str, str, str]]
     than = "_".join(about.than)
     told = [
         ("r", f"{about.name}, {about.unit} held out", "{r_patients} with patients of equal weight"),
-        ("difference", f"more than {than}", "[{low}, {high}]"),
+        ("difference", f"above {than}", "[{low}, {high}]"),
         ("same_place", "same place, without image", "training mean {training_mean}"),
         ("equal_depth", "r at equal depth", "shuffled control {shuffled}"),
-        ("ceiling", "noise ceiling", "{share_of_ceiling} of it is reached"),
+        ("ceiling", "noise ceiling", "{percent_of_ceiling} % of it is reached"),
         ("oracle", "depth oracle: diagnostic", "{oracle_equal_depth} at equal depth"),
     ]
     return [
