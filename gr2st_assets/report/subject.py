@@ -14,8 +14,8 @@ _COHORTS = "SELECT DISTINCT cohort FROM scoreboard WHERE training_patients = 'al
 _SUBJECT = """
 SELECT b.panel, b.target, b.seed, b.split_unit AS unit, b.method, b.profile, c.event, c.settings_digest, c.model_id
 FROM scoreboard b
-LEFT JOIN champion c USING (cohort, panel, target, seed, method, profile)
-WHERE b.cohort = $cohort AND b.training_patients = 'all' AND NOT b.is_diagnostic AND coalesce(c.is_serving, true)
+LEFT JOIN (FROM champion WHERE is_serving) c USING (cohort, panel, target, seed, method, profile)
+WHERE b.cohort = $cohort AND b.training_patients = 'all' AND NOT b.is_diagnostic
 ORDER BY c.event IS NULL, b.method = 'null', list_position(['patient', 'section', 'external'], b.split_unit),
   b.pearson_zero_filled DESC NULLS LAST, b.panel, b.target, b.seed, b.method, b.profile
 LIMIT 1
@@ -33,7 +33,7 @@ class Subject:
     unit
         What was held out for the headline: patients wherever there are folds of patients.
     event
-        Promotion by which it serves; None if no champion was decided and it is only the best so far.
+        Promotion by which it serves; None if no served model has scores here and it is only the best that has.
     settings_digest, model_id
         Of the served model; None without one.
     """
@@ -53,6 +53,11 @@ class Subject:
     def name(self) -> str:
         """Name in the registry of methods."""
         return f"{self.method}_{self.profile}"
+
+    @property
+    def held_out(self) -> str:
+        """The unit in words."""
+        return "whole cohort" if self.unit == "external" else self.unit
 
     @property
     def than(self) -> tuple[str, str]:
