@@ -43,7 +43,7 @@ WITH widths AS (
 SELECT patient_id AS patient, round(any_value(level), 3) AS nominal,
   round(avg(CAST(abs(observed - predicted)
     <= quantile * greatest(scale_floor, scale_intercept + scale_slope * predicted) AS INTEGER)), 3) AS coverage,
-  count(DISTINCT (section_id, spot_id)) AS spots
+  count(*) AS predictions
 FROM {view} JOIN observed USING (fold_id, panel, target, cohort, section_id, spot_id, gene)
 JOIN patients USING (fold_id, section_id) JOIN widths USING (gene)
 WHERE cohort = $cohort AND panel = $panel AND target = $target AND seed = $seed
@@ -89,7 +89,7 @@ def _patients(about: Subject, asking: Asking, view: str) -> Block:
         Row(row["patient"], row["nominal"], [Dot(row["coverage"], f"patient {row['patient']}: {row['coverage']:.3f}")])
         for row in answer.rows
     ]
-    name = f"Coverage by patient, {about.unit} held out; the bar is nominal"
+    name = f"Coverage by patient, {about.held_out} held out; the bar is nominal"
     note = (
         "Share of spots and genes within the intervals as they are served: these patients were among those that they "
         "were made from, so this flatters; it shows who is covered least."

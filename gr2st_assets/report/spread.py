@@ -105,7 +105,7 @@ def _patients(about: Subject, answer: Answer) -> Block:
         )
         for name, own in rows.items()
     ]
-    title = f"Mean r of every patient by method, {about.unit} held out"
+    title = f"Mean r of every patient by method, {about.held_out} held out"
     note = (
         "One dot a patient: mean over its sections; the bar is the mean over patients. Point at a dot for its patient."
     )

@@ -70,7 +70,7 @@ def chapter(asking: Asking, settings: Mapping[str, Any], versions: Mapping[str, 
     versions
         Of the software that wrote the report.
     """
-    digest = f"SHA-256 {about.settings_digest}" if about.settings_digest else "No model of this cohort is served."
+    digest = f"SHA-256 {about.settings_digest}" if about.settings_digest else "No served model."
     written = "; ".join(f"{name} {version}" for name, version in versions.items())
     return Chapter(
         "State, settings and limits",

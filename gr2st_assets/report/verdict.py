@@ -119,11 +119,10 @@ def facts(asking: Asking) -> Answer:
 def sentences(about: Subject, numbers: dict[str, Any]) -> list[str]:
     """The verdict in words; what was not run is left out."""
     than = "_".join(about.than)
-    who = (
-        f"{about.name} is served (promotion {about.event})" if about.event else f"No champion yet; {about.name} is best"
-    )
+    served = f"{about.name} is served (promotion {about.event})"
+    who = served if about.event else f"No served model is on this scoreboard; {about.name} is best"
     said = [
-        (f"{who}: mean r {{r}} with a {about.unit} held out, {{n_sections}} sections of {{n_patients}} patients "
+        (f"{who}: mean r {{r}} with a {about.held_out} held out, {{n_sections}} sections of {{n_patients}} patients "
          "({r_min} to {r_max} by section)."),
         f"{than} reaches {{than_r}}; the difference is {{difference}} [{{low}}, {{high}}], which {{scope}}.",
         "Without any image: the same place in the training sections {same_place}, the training mean {training_mean}.",
@@ -154,7 +153,7 @@ def chapter(about: Subject, asking: Asking) -> Chapter:
     told = asking(results.FACTS)
     blocks = [
         Block("verdict", "In short", points=sentences(about, head.row), asked=[head]),
-        Block("scoreboard", f"Scoreboard: a {about.unit} held out", note, board),
+        Block("scoreboard", f"Scoreboard: a {about.held_out} held out", note, board),
         _forest(about, asking(_DIFFERENCES)),
         Block("sections", "A section held out: mates and strangers apart", _MATES, asking(_APART),
               empty="No folds of sections are complete."),
@@ -200,7 +199,7 @@ def tiles(about: Subject, numbers: dict[str, Any]) -> list[tuple[str, str, str]]
     shown = _shown(numbers)
     than = "_".join(about.than)
     told = [
-        ("r", f"{about.name}, {about.unit} held out", "{r_patients} with patients of equal weight"),
+        ("r", f"{about.name}, {about.held_out} held out", "{r_patients} with patients of equal weight"),
         ("difference", f"above {than}", "[{low}, {high}]"),
         ("same_place", "same place, without image", "training mean {training_mean}"),
         ("equal_depth", "r at equal depth", "shuffled control {shuffled}"),

@@ -132,9 +132,9 @@ def test_what_was_not_made_is_said_to_be_missing(tmp_path):
     assert page.about.event is None
     assert (page.about.unit, page.about.name) == ("patient", "low_rank_m224")
     text = Reader(page.html).text
-    assert "No champion yet; low_rank_m224 is best" in text
+    assert "No served model is on this scoreboard; low_rank_m224 is best" in text
     assert "No calibration yet." in text
-    assert "No model of this cohort is served." in text
+    assert "No served model." in text
 
 
 def test_coverage_of_a_patient_is_the_share_within_the_intervals(reported):

@@ -25,12 +25,19 @@ _SCORE = dict(zip(METHODS, (0.5, 0.4, 0.3, -0.1, 0.2), strict=True))
 
 
 def add_reported(lake: SmallLake, *, champion: bool = True, calibration: bool = False) -> None:
-    """Write the tables that a report reads; scores fall from method to method and gene to gene."""
+    """Write the tables that a report reads; scores fall from method to method and gene to gene.
+
+    Parameters
+    ----------
+    champion
+        Whether the best method is served, or was refused.
+    calibration
+        Whether the champion's intervals were calibrated.
+    """
     _add_scores(lake)
     _add_spots(lake)
-    if champion:
-        served = {"is_serving": True, "method": SERVED[0], "profile": SERVED[1], "kind": "promoted", "event": 1}
-        lake.add("serving/champion", _rows("serving/champion", 1, cohort=COHORT, **PLACE, **served))
+    judged = {"method": SERVED[0], "profile": SERVED[1], "kind": "promoted" if champion else "refused", "event": 1}
+    lake.add("serving/champion", _rows("serving/champion", 1, cohort=COHORT, **PLACE, **judged, is_serving=champion))
     if calibration:
         own = {"reference_cohort": COHORT, "champion": 1, "gene": GENES, "level": 0.9, "coverage": [0.9, 0.8, 0.7, 1]}
         width = {"quantile": 0.2, "scale_intercept": 1.0, "scale_slope": 0.0, "scale_floor": 1.0}
