@@ -77,7 +77,9 @@ def _genes(asking: Asking) -> Block:
     if rows := answer.rows:
         counts = {"genes": {row["coverage_from"]: row["genes"] for row in rows}}
         name = "Measured coverage of every gene's interval, the nominal one as a line"
-        drawings.append(histograms(counts, _BIN, name, "coverage of a gene", shown="genes", line=rows[0]["nominal"]))
+        nominal = rows[0]["nominal"]
+        drawn = histograms(counts, _BIN, name, "coverage of a gene", shown="genes", line=nominal, origin=nominal)
+        drawings.append(drawn)
     note = "Below: the ten genes whose coverage is farthest from nominal."
     return Block("coverage_genes", "Coverage by gene", note, farthest, drawings, [answer], italic="gene",
                  empty="With one patient nothing can be left out.")  # fmt: skip
@@ -94,5 +96,6 @@ def _patients(about: Subject, asking: Asking, view: str) -> Block:
         "Share of spots and genes within the intervals as they are served: these patients were among those that they "
         "were made from, so this flatters; it shows who is covered least."
     )
-    drawings = [rows_of_dots(drawn, name, "coverage of a patient")] if drawn else []
+    nominal = answer.row["nominal"]
+    drawings = [rows_of_dots(drawn, name, "coverage of a patient", origin=nominal)] if drawn else []
     return Block("coverage_patients", "Coverage by patient", note, answer, drawings)

@@ -52,9 +52,9 @@ class Row:
     is_filled: bool = True
 
 
-def rows_of_dots(rows: Sequence[Row], title: str, label: str) -> "Markup":
-    """Draw one line a row: its dots, and a bar at its middle."""
-    scale, bottom = _frame(rows)
+def rows_of_dots(rows: Sequence[Row], title: str, label: str, *, origin: float = 0.0) -> "Markup":
+    """Draw one line a row: its dots, and a bar at its middle; ``origin`` is on the scale in any case."""
+    scale, bottom = _frame(rows, origin)
     drawn: list[str] = [x_axis(scale, _TOP, bottom, label)]
     for index, row in enumerate(rows):
         y = _TOP + _ROW * (index + 0.5)
@@ -68,7 +68,7 @@ def rows_of_dots(rows: Sequence[Row], title: str, label: str) -> "Markup":
 
 def intervals(rows: Sequence[Row], title: str, label: str) -> "Markup":
     """Draw one interval a row with its middle, filled or hollow."""
-    scale, bottom = _frame(rows)
+    scale, bottom = _frame(rows, 0.0)
     drawn: list[str] = [x_axis(scale, _TOP, bottom, label)]
     for index, row in enumerate(rows):
         y = _TOP + _ROW * (index + 0.5)
@@ -81,11 +81,11 @@ def intervals(rows: Sequence[Row], title: str, label: str) -> "Markup":
     return drawing(WIDTH, bottom + _BELOW, title, *drawn)
 
 
-def _frame(rows: Sequence[Row]) -> tuple[Scale, float]:
-    """Scale over everything that the rows hold, zero included, and where the rows end."""
+def _frame(rows: Sequence[Row], origin: float) -> tuple[Scale, float]:
+    """Scale over everything that the rows hold, the origin included, and where the rows end."""
     values = [dot.value for row in rows for dot in row.dots]
     values += [v for row in rows for v in (row.middle, row.low, row.high) if v is not None]
-    low, high = min([*values, 0.0]), max([*values, 0.0])
+    low, high = min([*values, origin]), max([*values, origin])
     margin = 0.04 * (high - low or 1.0)
     return Scale(low - margin, high + margin, _LEFT, _RIGHT), _TOP + _ROW * len(rows)
 
@@ -107,6 +107,7 @@ def histograms(
     shown: str,
     band: tuple[float, float] | None = None,
     line: float | None = None,
+    origin: float = 0.0,
     unit: str = "genes",
 ) -> "Markup":
     """Draw one distribution a row, all on one scale of values, each as high as its own highest bar.
@@ -119,10 +120,12 @@ def histograms(
         Width of a bin.
     band, line
         A range of values, and one value, marked over all rows.
+    origin
+        Value that is on the scale in any case.
     """
     starts = [start for bins in counts.values() for start in bins]
     row, height = 46, 38
-    scale = Scale(min([*starts, 0.0]) - step, max(starts) + 2 * step, _LEFT, _RIGHT)
+    scale = Scale(min([*starts, origin]) - step, max([*starts, origin]) + 2 * step, _LEFT, _RIGHT)
     bottom = _TOP + row * len(counts)
     drawn: list[str] = [x_axis(scale, _TOP, bottom, label)]
     if band is not None:
