@@ -42,9 +42,9 @@ _REFUSED = """
 SELECT section, message, file, field, found, expected FROM quarantine WHERE cohort = $cohort ORDER BY fault LIMIT 50
 """
 _DECISIONS = """
-SELECT event, kind, is_serving, method || '_' || profile AS method, panel, target, seed, round(score, 3) AS score,
-  round(gain, 3) AS gain, round(gain_low, 3) AS gain_low, n_patients, left(settings_digest, 12) AS settings,
-  left(model_id, 12) AS model, reasons
+SELECT event, kind, is_serving, method || '_' || profile AS method, panel || ' ' || target || ' ' || seed AS place,
+  round(score, 3) AS score, round(gain, 3) AS gain, round(gain_low, 3) AS gain_low, n_patients AS patients,
+  left(settings_digest, 8) AS settings, left(model_id, 8) AS model, reasons
 FROM champion WHERE cohort = $cohort ORDER BY event
 """
 LIMITS = (
@@ -54,7 +54,7 @@ LIMITS = (
     "Part of every r is how much RNA a spot holds; equal_depth shows what is left without it.",
     "The served method was chosen among the methods of this scoreboard on these very scores, so its own score is a "
     "little too high.",
-    "Intervals of differences treat the sections as the sample; choices made by people beforehand (panel, methods, "
+    "Intervals of differences speak of what their scope says; choices that people made beforehand (panel, methods, "
     "settings) are not in them.",
     "This is research software: predictions are no basis for a diagnosis.",
 )
