@@ -132,7 +132,7 @@ def test_every_blocking_check_passed_and_is_a_row(materialized):
 
 def test_models_are_safetensors_and_json_and_nothing_is_pickled(materialized):
     suffixes = {path.suffix for path in Path(materialized.home / "lake").rglob("*") if path.is_file()}
-    assert suffixes <= {".parquet", ".safetensors", ".json", ".png", ".duckdb"}
+    assert suffixes <= {".parquet", ".safetensors", ".json", ".png", ".duckdb", ".html", ".md"}
     for path in Path(materialized.home / "lake").rglob("*"):
         assert not (path.is_file() and path.read_bytes()[:2] in (b"\x80\x04", b"\x80\x05", b"\x80\x03"))
 
