@@ -2,12 +2,14 @@
 
 import html.parser
 import re
+from pathlib import Path
 
+import dagster as dg
 import duckdb
 import numpy as np
 import pytest
 
-from gr2st_assets import manifest
+from gr2st_assets import manifest, steps
 from gr2st_assets.assets import report as asset
 from gr2st_assets.lake import Lake
 from gr2st_assets.readers import preview
@@ -230,3 +232,15 @@ def test_a_report_is_copied_out_of_the_lake(lake, tmp_path, capsys):
         str(tmp_path / name) for name in ("one.html", "report_a.html", "report_b.html")
     ]
     assert "generation 1" in said[-1]
+
+
+def test_dagster_is_led_to_the_page_and_shows_the_verdict(lake):
+    def write(folder):
+        (folder / "report_a.html").write_text("page")
+        (folder / "verdict.md").write_text("**a**")
+
+    frame = rows_of(table_spec(asset.NAME), 1)
+    shown = steps._metadata(lake, steps.Outcome(None, publish(lake, asset.NAME, frame, write), (), reused=False))
+    assert isinstance(shown["report_a"], dg.PathMetadataValue)
+    assert Path(shown["report_a"].path).read_text() == "page"
+    assert shown["verdict"] == dg.MetadataValue.md("**a**")
