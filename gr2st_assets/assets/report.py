@@ -96,14 +96,14 @@ def _product(store: Lake, state: Preview) -> Product:
 def _pages(store: Lake, state: Preview) -> "list[Page]":
     from gr2st_assets.report.page import write_page
     from gr2st_assets.report.subject import cohorts
-    from gr2st_assets.sql import Limits, run_query
+    from gr2st_assets.sql import Limits, answer, open_locked
 
     settings = {event.number: event.contender.settings for event in history(store)}
     limits = Limits(rows=_MOST_ROWS, seconds=_SECONDS)
-    with state.catalog(store) as path:
+    with state.catalog(store) as path, open_locked(path, limits) as connection:
 
         def ask(query: str) -> Any:
-            return run_query(path, query, limits=limits).table
+            return answer(connection, query, (), limits).table
 
         return [write_page(ask, cohort, state_digest=state.digest, settings=settings) for cohort in cohorts(ask)]
 
