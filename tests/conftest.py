@@ -11,11 +11,22 @@ if "OMP_NUM_THREADS" in os.environ:  # Numba, where it comes before torch, sets 
     os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 
 
-_ORDER = ("tests/pipeline/test_acceptance.py", "tests/real/", "tests/core/", "tests/pipeline/", "tests/assets/")
+_ORDER = (
+    "tests/pipeline/test_acceptance.py",
+    "tests/pipeline/test_arrivals.py",
+    "tests/ui/",
+    "tests/pipeline/",
+    "tests/real/",
+    "tests/core/",
+    "tests/assets/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker make the project that the pipeline's tests share while the other has tests that need none."""
+    """Long files first, so that no worker is left alone with one at the end.
+
+    While one worker makes the project that the pipeline's tests share, the other has the file that mostly waits.
+    """
 
     def place(item: pytest.Item) -> int:
         name = item.path.relative_to(ROOT).as_posix()
