@@ -1,5 +1,6 @@
 """A project folder of its own, and one whose graph was materialized once for all tests."""
 
+import io
 import json
 import os
 import shutil
@@ -17,8 +18,12 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from gr2st_assets import worker
 from gr2st_assets.lake import Lake
+from gr2st_assets.readers import catalog_path
 from gr2st_assets.records import Slot
+from gr2st_assets.sql import run_query
+from gr2st_assets.sql_formats import write_answer
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
 from gr2st_core.models.registry import METHODS
 
@@ -26,6 +31,9 @@ ROOT = Path(__file__).parents[2]
 QUICK = ROOT / "settings" / "quick.yml"
 TIMEOUT_S = 900
 START_S, RUN_S = 180, 600
+COMMAND = ("-m", "gr2st_assets")
+ALONE = ("-c", "from gr2st_assets import cli, worker; worker.MOST_WORKERS = 1; cli.main()")
+"""The same command without workers: four processes fewer that import the libraries, where the cores are taken anyway."""
 RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
 
@@ -61,10 +69,12 @@ class Project:
         own = {"GR2ST_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE", "DAGSTER_DISABLE_TELEMETRY": "1"}
         return {**{k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "GR2ST_LAKE")}, **own}
 
-    def gr2st(self, *arguments: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    def gr2st(
+        self, *arguments: str, code: int | None = 0, command: tuple[str, ...] = COMMAND, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command; fail with its output if it does not exit with ``code``."""
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "gr2st_assets", *arguments],
+            [sys.executable, "-W", "ignore", *command, *arguments],
             cwd=self.home,
             env={**self.environment, **environment},
             capture_output=True,
@@ -74,18 +84,31 @@ class Project:
         assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def materialize(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Materialize under the quick settings, all methods unless the arguments name some."""
-        return self.gr2st("materialize", "--settings", str(QUICK), *arguments, **options)
+    def materialize(
+        self, *arguments: str, settings: Path = QUICK, workers: bool = False, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Materialize all methods unless the arguments name some, with workers or in one process of as many threads."""
+        if not workers:
+            options = {**one_share(), **options, "command": ALONE}
+        return self.gr2st("materialize", "--settings", str(settings), *arguments, **options)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        """Ask the catalogue."""
-        return json.loads(self.gr2st("sql", query, "--format", "json").stdout)
+        """Ask the catalogue in this process, and read the answer as the command would print it."""
+        stream = io.BytesIO()
+        write_answer(run_query(catalog_path(self.lake), query).table, "json", stream)
+        return json.loads(stream.getvalue())
 
     def digests(self, *tables: str) -> dict[Slot, str]:
         """Digest of every artefact of the tables, of all tables by default."""
         lake = self.lake
         return {slot: lake.require_head(slot).digest for t in tables or lake.tables() for slot in lake.slots(t)}
+
+
+def one_share() -> dict[str, str]:
+    """Threads of a worker, on which the bytes of sums depend."""
+    n_cores = worker._n_cores()
+    threads = str(max(1, n_cores // min(worker.MOST_WORKERS, n_cores)))
+    return {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
 
 
 class Server:

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
 PLAN = f"""
-cron: '* * * * *'
+cron: '*/5 * * * *'
 methods: [ridge_color, null_training_mean, null_same_place]
 settings: {QUICK}
 """
