@@ -1,4 +1,4 @@
-"""A project folder of its own, and one whose graph was materialized once for all tests."""
+"""A project folder of its own with the command run in it, and ``dagster dev`` over one."""
 
 import io
 import json
@@ -10,13 +10,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
-from filelock import FileLock
 
 from gr2st_assets import worker
 from gr2st_assets.lake import Lake
@@ -24,7 +20,6 @@ from gr2st_assets.readers import catalog_path
 from gr2st_assets.records import Slot
 from gr2st_assets.sql import run_query
 from gr2st_assets.sql_formats import write_answer
-from gr2st_core.cohorts.synthetic import make_synthetic_cohort
 from gr2st_core.models.registry import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +28,7 @@ TIMEOUT_S = 900
 START_S, RUN_S = 180, 600
 COMMAND = ("-m", "gr2st_assets")
 ALONE = ("-c", "from gr2st_assets import cli, worker; worker.MOST_WORKERS = 1; cli.main()")
-"""The same command without workers: four processes fewer that import the libraries, where the cores are taken anyway."""
+"""The same command without workers: four processes fewer that import the libraries, on cores that are taken anyway."""
 RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
 
@@ -171,64 +166,3 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.log.close()
-
-
-@pytest.fixture(scope="session")
-def new_project() -> Callable[[Path], Project]:
-    """Give what makes an empty project folder."""
-    return Project.create
-
-
-@pytest.fixture(scope="session")
-def serve() -> Callable[..., Any]:
-    """Give what starts ``dagster dev`` over a project and ends it."""
-
-    @contextmanager
-    def served(project: Project) -> Iterator[Server]:
-        server = Server(project)
-        try:
-            server.wait_until_up()
-            yield server
-        finally:
-            server.close()
-
-    return served
-
-
-@pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Make a folder once for all processes of the test run; the others wait and use it."""
-    base = tmp_path_factory.getbasetemp()
-    root = base if worker_id == "master" else base.parent
-
-    def shared_folder(name: str, make: Callable[[Path], object]) -> Path:
-        folder, done = root / name, root / f"{name}.done"
-        with FileLock(root / f"{name}.lock"):
-            if not done.exists():
-                make(folder)
-                done.touch()
-        return folder
-
-    return shared_folder
-
-
-@pytest.fixture(scope="session")
-def cohort(once: Any) -> Path:
-    """A synthetic cohort of two patients with two sections each; not to be changed."""
-
-    def make(folder: Path) -> None:
-        make_synthetic_cohort(folder / "tiny", n_patients=2, sections_per_patient=2, seed=3)
-
-    return once("cohort", make) / "tiny"
-
-
-@pytest.fixture(scope="session")
-def materialized(cohort: Path, once: Any) -> Project:
-    """The whole graph over the cohort ``tiny``; not to be changed."""
-
-    def make(folder: Path) -> None:
-        project = Project.create(folder / "home")
-        project.gr2st("cohort", "add", "tiny", str(cohort))
-        project.materialize()
-
-    return Project(once("project", make) / "home")
