@@ -1,4 +1,4 @@
-"""Same inputs, same bytes, whatever the hash seed, the folder, the processes, and the folds that were asked for."""
+"""Same inputs, same bytes, whatever the hash seed, the folder, and the folds that were asked for."""
 
 import pytest
 
@@ -7,10 +7,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def elsewhere(materialized, cohort, tmp_path_factory):
-    """One fold of the same cohort in another folder, under another hash seed, by workers; and what the command said."""
+    """One fold of the same cohort in another folder, under another hash seed; and what the command said."""
     other = type(materialized).create(tmp_path_factory.mktemp("elsewhere") / "home")
     other.gr2st("cohort", "add", "tiny", str(cohort), PYTHONHASHSEED="1")
-    return other, other.materialize("--fold", "tiny/patient-A", workers=True, PYTHONHASHSEED="1")
+    return other, other.materialize("--fold", "tiny/patient-A", PYTHONHASHSEED="1")
 
 
 def test_another_hash_seed_and_folder_give_the_same_artefacts(materialized, elsewhere):
