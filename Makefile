@@ -14,7 +14,7 @@ demo: setup $(DAGSTER_HOME)/dagster.yaml ## make a synthetic cohort, run everyth
 	$(BIN)/gr2st demo
 
 test: setup browser ## run the tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 ui: setup $(DAGSTER_HOME)/dagster.yaml ## Dagster UI and daemon on http://127.0.0.1:3000
 	DAGSTER_HOME=$(DAGSTER_HOME) OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
 PLAN = f"""
-cron: '* * * * *'
+cron: '*/5 * * * *'
 methods: [ridge_color, null_training_mean, null_same_place]
 settings: {QUICK}
 """
@@ -37,12 +37,12 @@ def copy_real_sections(shared, target):
 
 @pytest.fixture(scope="module")
 def arrived(new_project, cohort, shared, serve, tmp_path_factory):
-    """A project whose running instance was left alone with two cohorts in the inbox, and the runs that it made."""
+    """A project left alone with a cohort that lay in the inbox and one that came later, and the runs that it made."""
     project = new_project(tmp_path_factory.mktemp("arrived") / "home")
     (project.home / "settings").mkdir()
     (project.home / "settings" / "retrain.yml").write_text(PLAN)
+    drop(project.home / "inbox", "tiny", lambda target: shutil.copytree(cohort, target))
     with serve(project) as server:
-        drop(project.home / "inbox", "tiny", lambda target: shutil.copytree(cohort, target))
         drop(project.home / "inbox", "her2st", lambda target: copy_real_sections(shared, target))
         stop = time.monotonic() + WAIT_S
         while not decided(project):

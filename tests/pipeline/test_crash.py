@@ -25,7 +25,7 @@ def test_kill_in_mid_write_leaves_only_whole_files_and_the_next_run_completes(
     place = project.home / "lake" / removed
     shutil.rmtree(place)
 
-    killed = project.materialize(*ASKED, code=None, GR2ST_CRASH_AT=crash_at)
+    killed = project.materialize(*ASKED, code=None, workers=True, GR2ST_CRASH_AT=crash_at)
     # the process itself was killed, or the worker that it started
     assert killed.returncode == -9 or "ended with -9" in killed.stderr, killed.stderr
     assert place.is_dir()

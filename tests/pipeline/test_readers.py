@@ -70,7 +70,7 @@ def test_eight_readers_while_sections_and_folds_are_made_again(materialized, tmp
     started, written = time.monotonic(), 0
     try:
         while written < LEAST_GENERATIONS or time.monotonic() - started < SECONDS:
-            project.gr2st("materialize", "--settings", str((other, QUICK)[written % 2]), *MADE_AGAIN)
+            project.materialize(*MADE_AGAIN, settings=(other, QUICK)[written % 2], workers=True)
             written += 1
         time.sleep(5)  # long enough for every reader to see the last generation
         stop.touch()

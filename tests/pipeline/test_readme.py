@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gr2st_assets.definitions import defs
+from samples.project import ALONE, one_share
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +49,7 @@ def test_commands(materialized, cohort, tmp_path):
             command += [] if "--settings" in command else ["--settings", "settings/quick.yml"]
             command += [] if "--fold" in command or "--cohort" in command else ["--fold", "tiny/patient-A"]
             command += [] if "--method" in command else FEW_METHODS
-        project.gr2st(*command)
+        project.gr2st(*command, command=ALONE, **one_share())
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import pytest
 
 from gr2st_assets import runs, worker
 from gr2st_assets.checks import domain
-from gr2st_assets.sql import run_query
 from gr2st_core.errors import NonFiniteError
 from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 
@@ -37,10 +36,6 @@ class Studied:
     stopped: runs.Outcome
     done: runs.Outcome
     n_trained: list[int]
-
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        """Ask the catalogue, in this process too."""
-        return run_query(self.project.home / "lake" / "catalog.duckdb", query).table.to_pylist()
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +82,12 @@ def test_materialize_left_the_studies_alone(materialized):
 
 
 def test_every_change_has_a_row_for_every_section_of_both_patients(studied):
-    (ablation,) = studied.ask(
+    (ablation,) = studied.project.sql(
         "select count(*) as n, count(distinct parameter) as parameters, count(distinct section_id) as sections, "
         "max(abs(pearson - pearson_base)) filter (is_base) as strayed from ablation"
     )
     assert ablation == {"n": 9 * 4, "parameters": 9, "sections": 4, "strayed": 0.0}
-    rows = studied.ask(
+    rows = studied.project.sql(
         "select parameter, count(distinct setting) as settings, count(*) as n, min(n_genes) as genes, "
         "min(n_training_sections) as sections, min(n_training_patients) as patients from sensitivity group by all"
     )
@@ -116,7 +111,7 @@ def test_every_change_has_a_row_for_every_section_of_both_patients(studied):
 
 
 def test_the_bases_rows_are_the_scores_of_the_method(studied):
-    rows = studied.ask(
+    rows = studied.project.sql(
         "with r as (select fold_id, section_id, gene, corr(predicted, observed) as r from predictions_with_observed "
         "where method = 'gr2st' and profile = 'ours' group by all) "
         "select max(abs(m.r - a.pearson)) as d, count(*) as n from "
@@ -128,7 +123,7 @@ def test_the_bases_rows_are_the_scores_of_the_method(studied):
 
 
 def test_mixing_weights_are_those_of_the_stored_predictions(studied):
-    rows = studied.ask(
+    rows = studied.project.sql(
         "with r as (select s.fold_id, s.section_id, s.setting, gene, "
         "corr(s.value * p.retrieval + (1 - s.value) * p.regression, p.observed) as r "
         "from sensitivity s join predictions_with_observed p using (fold_id, panel, target, seed, section_id) "
@@ -142,7 +137,7 @@ def test_mixing_weights_are_those_of_the_stored_predictions(studied):
 
 
 def test_neighbours_that_training_chose_score_as_the_base_and_others_do_not(studied):
-    rows = studied.ask(
+    rows = studied.project.sql(
         "select s.setting = b.top_k::varchar as own, max(abs(s.pearson_retrieval - b.pearson_retrieval)) as d, "
         "min(s.top_k = s.value::bigint) as as_said from sensitivity s join ablation b using (fold_id, section_id) "
         "where s.parameter = 'top_k' and b.is_base group by all"
@@ -162,7 +157,7 @@ def test_a_study_that_was_stopped_trains_nothing_again(studied):
 
 
 def test_the_average_over_folds_is_that_of_the_rows(studied):
-    (row,) = studied.ask(
+    (row,) = studied.project.sql(
         "select s.n_sections, s.n_patients, s.difference - a.d as off, s.sections_below - a.below as miscounted "
         "from studies s, (select avg(pearson - pearson_base) as d, count(*) filter (pearson < pearson_base) as below "
         "from ablation where parameter = 'encoder') a where s.parameter = 'encoder'"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 SYSTEM = "/usr/bin/chromium"
 
@@ -20,7 +21,7 @@ class Recorded:
     Attributes
     ----------
     outside
-        Requests that went neither to a file nor to an allowed place; all were aborted.
+        Requests that went neither to a file nor to an allowed place, which were aborted, and sockets that did.
     dialogs, errors
         What scripts opened, and what failed in them.
     """
@@ -33,12 +34,14 @@ class Recorded:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Start the system's Chromium, else Playwright's own."""
-    playwright = pytest.importorskip("playwright.sync_api")
+    """Start the system's Chromium, else Playwright's own; without either, skip (fail in CI)."""
     system = SYSTEM if Path(SYSTEM).exists() else shutil.which("chromium")
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         if system is None and not Path(started.chromium.executable_path).exists():
-            pytest.skip("no Chromium: apt install chromium, or playwright install chromium")
+            reason = "no Chromium: apt install chromium, or playwright install chromium"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
         arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         running = started.chromium.launch(executable_path=system, args=arguments)
         yield running
@@ -66,7 +69,12 @@ def recorded_page(browser: Any) -> Callable[..., AbstractContextManager[Recorded
             recorded.dialogs.append(dialog.message)
             dialog.dismiss()
 
+        def listen(socket: Any) -> None:
+            if not socket.url.replace("ws", "http", 1).startswith(allowed):
+                recorded.outside.append(socket.url)
+
         context.route("**/*", answer)
+        recorded.page.on("websocket", listen)
         recorded.page.on("dialog", dismiss)
         recorded.page.on("pageerror", lambda error: recorded.errors.append(str(error)))
         yield recorded

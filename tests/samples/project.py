@@ -1,5 +1,6 @@
-"""A project folder of its own, and one whose graph was materialized once for all tests."""
+"""A project folder of its own with the command run in it, and ``dagster dev`` over one."""
 
+import io
 import json
 import os
 import shutil
@@ -9,23 +10,25 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from filelock import FileLock
-
+from gr2st_assets import worker
 from gr2st_assets.lake import Lake
+from gr2st_assets.readers import catalog_path
 from gr2st_assets.records import Slot
-from gr2st_core.cohorts.synthetic import make_synthetic_cohort
+from gr2st_assets.sql import run_query
+from gr2st_assets.sql_formats import write_answer
 from gr2st_core.models.registry import METHODS
 
 ROOT = Path(__file__).parents[2]
 QUICK = ROOT / "settings" / "quick.yml"
 TIMEOUT_S = 900
 START_S, RUN_S = 180, 600
+COMMAND = ("-m", "gr2st_assets")
+ALONE = ("-c", "from gr2st_assets import cli, worker; worker.MOST_WORKERS = 1; cli.main()")
+"""The same command without workers: four processes fewer that import the libraries, on cores that are taken anyway."""
 RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
 
@@ -61,10 +64,12 @@ class Project:
         own = {"GR2ST_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE", "DAGSTER_DISABLE_TELEMETRY": "1"}
         return {**{k: v for k, v in os.environ.items() if k not in ("DAGSTER_HOME", "GR2ST_LAKE")}, **own}
 
-    def gr2st(self, *arguments: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    def gr2st(
+        self, *arguments: str, code: int | None = 0, command: tuple[str, ...] = COMMAND, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command; fail with its output if it does not exit with ``code``."""
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "gr2st_assets", *arguments],
+            [sys.executable, "-W", "ignore", *command, *arguments],
             cwd=self.home,
             env={**self.environment, **environment},
             capture_output=True,
@@ -74,18 +79,31 @@ class Project:
         assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def materialize(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Materialize under the quick settings, all methods unless the arguments name some."""
-        return self.gr2st("materialize", "--settings", str(QUICK), *arguments, **options)
+    def materialize(
+        self, *arguments: str, settings: Path = QUICK, workers: bool = False, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Materialize all methods unless the arguments name some, with workers or in one process of as many threads."""
+        if not workers:
+            options = {**one_share(), **options, "command": ALONE}
+        return self.gr2st("materialize", "--settings", str(settings), *arguments, **options)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        """Ask the catalogue, with time enough on a machine that runs tests beside it."""
-        return json.loads(self.gr2st("sql", query, "--format", "json", "--seconds", "120", "--memory", "4096").stdout)
+        """Ask the catalogue in this process, and read the answer as the command would print it."""
+        stream = io.BytesIO()
+        write_answer(run_query(catalog_path(self.lake), query).table, "json", stream)
+        return json.loads(stream.getvalue())
 
     def digests(self, *tables: str) -> dict[Slot, str]:
         """Digest of every artefact of the tables, of all tables by default."""
         lake = self.lake
         return {slot: lake.require_head(slot).digest for t in tables or lake.tables() for slot in lake.slots(t)}
+
+
+def one_share() -> dict[str, str]:
+    """Threads of a worker, on which the bytes of sums depend."""
+    n_cores = worker._n_cores()
+    threads = str(max(1, n_cores // min(worker.MOST_WORKERS, n_cores)))
+    return {"OMP_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
 
 
 class Server:
@@ -148,64 +166,3 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.log.close()
-
-
-@pytest.fixture(scope="session")
-def new_project() -> Callable[[Path], Project]:
-    """Give what makes an empty project folder."""
-    return Project.create
-
-
-@pytest.fixture(scope="session")
-def serve() -> Callable[..., Any]:
-    """Give what starts ``dagster dev`` over a project and ends it."""
-
-    @contextmanager
-    def served(project: Project) -> Iterator[Server]:
-        server = Server(project)
-        try:
-            server.wait_until_up()
-            yield server
-        finally:
-            server.close()
-
-    return served
-
-
-@pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Make a folder once for all processes of the test run; the others wait and use it."""
-    base = tmp_path_factory.getbasetemp()
-    root = base if worker_id == "master" else base.parent
-
-    def shared_folder(name: str, make: Callable[[Path], object]) -> Path:
-        folder, done = root / name, root / f"{name}.done"
-        with FileLock(root / f"{name}.lock"):
-            if not done.exists():
-                make(folder)
-                done.touch()
-        return folder
-
-    return shared_folder
-
-
-@pytest.fixture(scope="session")
-def cohort(once: Any) -> Path:
-    """A synthetic cohort of two patients with two sections each; not to be changed."""
-
-    def make(folder: Path) -> None:
-        make_synthetic_cohort(folder / "tiny", n_patients=2, sections_per_patient=2, seed=3)
-
-    return once("cohort", make) / "tiny"
-
-
-@pytest.fixture(scope="session")
-def materialized(cohort: Path, once: Any) -> Project:
-    """The whole graph over the cohort ``tiny``; not to be changed."""
-
-    def make(folder: Path) -> None:
-        project = Project.create(folder / "home")
-        project.gr2st("cohort", "add", "tiny", str(cohort))
-        project.materialize()
-
-    return Project(once("project", make) / "home")
