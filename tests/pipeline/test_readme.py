@@ -38,7 +38,7 @@ def test_commands(materialized, cohort, tmp_path):
     (project.home / "settings").symlink_to(ROOT / "settings")
     (project.home / "my_genes.txt").write_text("EPCAM\nERBB2\nCOL1A1\nCD3D\n")
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("gr2st ")]
-    assert len(lines) == 12
+    assert len(lines) == 13
     (slide,) = cohort.rglob("A1_HE.jpg")
     for line in lines:
         line = line.replace("path/to/her2st", str(cohort)).replace("her2st", "tiny")
