@@ -17,11 +17,13 @@ from gr2st_assets.project import home
 from gr2st_assets.promotions import withdraw
 from gr2st_assets.readers import publish_shown
 from gr2st_assets.records import Slot
+from gr2st_assets.selection import EXPLORER, SERVED
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
-_NAMES_OTHERS = ("serving/explorer", "checks/serving__explorer")
-"""Of one section each, and naming reference spots of others."""
+_WITH_OTHERS = (EXPLORER, SERVED, *(f"checks/{table.replace('/', '__')}" for table in (EXPLORER, SERVED)))
+"""Of one section each, and made with others: they name reference spots, or a model predicted them that was trained
+on these, now or in an artefact before. Predictions are made again at once, by the champions that are left."""
 _OF_NO_SECTION = ("evaluation/published_scores", "checks/evaluation__published_scores")
 
 
@@ -101,7 +103,7 @@ def _sections(lake: Lake, cohort: str) -> dict[SectionKey, str]:
 
 def _is_derived(slot: Slot, cohort: str, chosen: set[SectionKey]) -> bool:
     """Whether a slot may hold anything of the sections: every fold of the cohort has each of them in some role."""
-    if slot.table in _NAMES_OTHERS:
+    if slot.table in _WITH_OTHERS:
         return True
     if (section := slot.value("section")) is not None:
         return SectionKey(slot.value("cohort") or "", section) in chosen

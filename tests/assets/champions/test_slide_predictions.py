@@ -7,9 +7,12 @@ import pytest
 from gr2st_assets.assets.calibration import calibration
 from gr2st_assets.assets.slide_predictions import slide_predictions
 from gr2st_assets.champions import champions, history
+from gr2st_assets.drift_sections import COLOURS, ENCODER
 from gr2st_assets.models import load_champion
+from gr2st_assets.removal import plan_removal, remove
 from gr2st_assets.sections import image_section
 from gr2st_assets.slots import section_slot
+from gr2st_core.errors import MissingArtifactError
 from gr2st_core.models.registry import METHODS
 from gr2st_core.types import SectionKey
 from samples.champion_lake import ERRORS, GENE_NAMES, RIDGE
@@ -107,3 +110,17 @@ def test_calibration_of_predictions_that_were_made_anew_is_refused_with_the_reas
     (event,) = result.asset_materializations_for_node("serving__calibration")
     assert "not of the champion's recipe" in event.metadata["without_intervals"].value
     assert sections.rows("serving/calibration").empty
+
+
+def test_what_a_model_trained_on_a_removed_section_predicted_of_others_goes_with_it(
+    sections, predict, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GR2ST_HOME", str(tmp_path))
+    calibrated(sections)
+    assert len(predict(NEW)[0])
+    with dg.DagsterInstance.ephemeral() as instance:
+        remove(sections.lake, instance, plan_removal(sections.lake, "c", section="A1"))
+    left = {slot.table for slot in sections.lake.slots() if slot.value("cohort") == "d"}
+    assert left == {"raw/slides", "raw/spots", *(f"image/embeddings_{name}" for name in (ENCODER, COLOURS))}
+    with pytest.raises(MissingArtifactError):
+        sections.rows("serving/calibration")
