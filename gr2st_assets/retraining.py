@@ -17,18 +17,17 @@ from dagster._utils.schedules import is_valid_cron_schedule
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gr2st_assets import register
+from gr2st_assets.assets.folds import NAME as FOLD_TABLE
+from gr2st_assets.assets.folds import section_inputs
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import SECTIONS
 from gr2st_assets.project import home
 from gr2st_assets.resources import LakeResource
 from gr2st_assets.selection import assets_for, within
-from gr2st_assets.slots import section_slot
-from gr2st_core.errors import SettingsError
+from gr2st_core.errors import MissingArtifactError, SettingsError
 
 PLAN = Path("settings") / "retrain.yml"
 INTERVAL_S = 30
-FOLD_ROWS, SPOTS = "folds/fold_table", "raw/spots"
-
 
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _UNFINISHED = [status for status in dg.DagsterRunStatus if status not in _ENDED]
@@ -166,7 +165,7 @@ def _goes_on(instance: dg.DagsterInstance) -> bool:
 
 @dg.sensor(job=retrain, minimum_interval_seconds=INTERVAL_S, default_status=dg.DefaultSensorStatus.RUNNING)
 def complete_cohorts(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Train the folds of a cohort of the inbox once all its sections are made, one cohort at a time."""
+    """Train and predict a cohort of the inbox once all its sections are made, one cohort at a time."""
     store = LakeResource().open()
     states = {name: _state(store, name) for name in register.names(store) if register.is_from_inbox(store, name)}
     known = json.loads(context.cursor or "{}")
@@ -181,11 +180,16 @@ def complete_cohorts(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequ
 
 
 def _state(store: Lake, name: str) -> str:
-    """Digest of the cohort's rows of the fold table; empty until its sections are all made and folds are there."""
-    keys = register.section_keys(store, name)
-    if store.head(store.slot(FOLD_ROWS)) is None or not all(
-        store.head(section_slot(store, SPOTS, key)) for key in keys
-    ):
+    """Digest of the cohort's sections and their roles; empty until all are made and the fold table knows them so.
+
+    Slides without counts have no role, and a digest too: materializing them lets the champions predict them.
+    """
+    head = store.head(store.slot(FOLD_TABLE))
+    try:
+        made = section_inputs(store, register.section_keys(store, name))
+    except MissingArtifactError:
         return ""
-    rows = [row for row in store.read_table(store.slot(FOLD_ROWS)).to_pylist() if row["cohort"] == name]
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16] if rows else ""
+    if head is None or not made.items() <= head.provenance.inputs.items():
+        return ""
+    rows = [row for row in store.read_table(head.slot, digest=head.digest).to_pylist() if row["cohort"] == name]
+    return hashlib.sha256(json.dumps([made, rows], sort_keys=True).encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ Belongs here: the fold table, and the registration of fold partitions. Does not 
 (``gr2st_core.training.folds``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,6 +21,7 @@ from gr2st_assets.sections import read_rows
 from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import table_spec
+from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.training.folds import Fold, SectionFact
@@ -44,7 +45,7 @@ def fold_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterato
     store = lake.open()
     keys = [key for name in register.names(store) for key in register.section_keys(store, name)]
     present = [key for key in keys if all(store.head(section_slot(store, t, key)) for t in TABLES)]
-    inputs = {f"{t}:{key}": store.require_head(section_slot(store, t, key)).digest for t in TABLES for key in present}
+    inputs = section_inputs(store, present)
     synthetic = [name for name in register.names(store) if register.is_synthetic(store, name)]
 
     def plan() -> Plan:
@@ -54,6 +55,17 @@ def fold_table(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterato
     recipe = Recipe(table_spec(NAME), _ARGUMENTS["code_version"], "", ("contract", *CHECKS))
     yield from run_step(context, store, recipe, iter([(None, plan)]))
     _register(context.instance, store)
+
+
+def section_inputs(store: Lake, keys: Iterable[SectionKey]) -> dict[str, str]:
+    """Digests of what the fold table reads of sections, by ``table:section``, as its provenance names them.
+
+    Raises
+    ------
+    MissingArtifactError
+        A table of a section was not made.
+    """
+    return {f"{t}:{key}": store.require_head(section_slot(store, t, key)).digest for key in keys for t in TABLES}
 
 
 def _folds(store: Lake, present: list[Any], synthetic: list[str]) -> "list[Fold]":

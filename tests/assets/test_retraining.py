@@ -1,16 +1,22 @@
 """What is trained again, and when."""
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from dagster._core.errors import ScheduleExecutionError
 
 import gr2st_assets.definitions  # noqa: F401 - whose assets the plan chooses from
 from gr2st_assets import register, retraining
+from gr2st_assets.assets.folds import NAME, TABLES, section_inputs
 from gr2st_assets.lake import Lake
+from gr2st_assets.records import Provenance
 from gr2st_assets.register import RegisteredCohort
 from gr2st_assets.retraining import RetrainPlan, materialize_arguments, planned_features, retrain_plan
+from gr2st_assets.slots import section_slot
+from gr2st_core.cohorts.records import SectionEntry
 from gr2st_core.errors import SettingsError
 from gr2st_core.models.registry import METHODS
+from gr2st_core.types import SectionKey
 
 
 @pytest.fixture
@@ -97,6 +103,37 @@ def test_a_cohort_of_the_inbox_is_trained_once_for_every_state_of_its_folds(proj
         assert tick() == ["first"]
         states["second"] = "s2"
         assert tick() == ["second"]
+
+
+def test_slides_without_counts_have_no_folds_and_are_predicted_once_the_fold_table_knows_them(project, tmp_path):
+    lake, key = Lake(project / "lake"), SectionKey("slides", "S1")
+    entry = SectionEntry(key, "S1", {"image": project / "S1.png"})
+    register.save(lake, RegisteredCohort("slides", project, "slides", False, (entry,), is_from_inbox=True))
+
+    def publish(table, text="", **inputs):
+        slot = section_slot(lake, table, key) if table in TABLES else lake.slot(table)
+        rows = pa.table({"cohort": pa.array([text] if text else [], pa.string())})
+        lake.write_table(slot, rows, Provenance("f", inputs, "", "", "", "run", 0.0, {}))
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, dg.build_sensor_context(instance) as context:
+
+        def tick():
+            result = retraining.complete_cohorts.evaluate_tick(context)
+            context.update_cursor(result.cursor)
+            return [request.run_config["ops"]["train_again"]["config"] for request in result.run_requests]
+
+        publish(NAME)
+        publish(TABLES[0], "an image")
+        assert tick() == []
+        publish(TABLES[1], "spots")
+        assert tick() == []
+        publish(NAME, **section_inputs(lake, [key]))
+        assert tick() == [{"cohorts": ["slides"]}]
+        assert tick() == []
+        publish(TABLES[0], "another image")
+        assert tick() == []
+        publish(NAME, **section_inputs(lake, [key]))
+        assert tick() == [{"cohorts": ["slides"]}]
 
 
 def test_a_failed_command_fails_the_run(project):
