@@ -35,6 +35,10 @@ class PromotionConflictError(PromotionError):
     """Another promotion of the same cohort came first."""
 
 
+class UnjustifiedError(PromotionError):
+    """The promotion does not follow from its evidence."""
+
+
 def history(lake: Lake) -> list[Event]:
     """Read all events, oldest first.
 

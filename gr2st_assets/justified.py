@@ -1,7 +1,7 @@
-"""Whether the champions that serve now are those that their evidence allows.
+"""Whether champions are those that their evidence allows.
 
-Belongs here: asking the rule again about what the log says, and looking for the artefacts. Does not belong here:
-deciding anything new (``promotions``).
+Belongs here: asking the rule again about what the log says, or is to say, and looking for the artefacts. Does not
+belong here: deciding anything new (``promotions``).
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,13 @@ def unjustified(lake: Lake) -> list[str]:
     found = []
     for cohort, event in champions(seen).items():
         found += [f"{cohort}: {fault.file}: {fault.problem}" for fault in faults(lake, event, deep=False)]
-        if not _follows(event, seen):
+        if not follows(event, seen):
             found.append(f"{cohort}: promotion {event.number} does not follow from its evidence")
     return found
 
 
-def _follows(event: Event, seen: Sequence[Event]) -> bool:
+def follows(event: Event, seen: Sequence[Event]) -> bool:
+    """Whether an event that serves, with its number in the log, follows from its evidence and the events before it."""
     from gr2st_core.evaluation.promotion import Decision, decide
 
     if event.decision is None:

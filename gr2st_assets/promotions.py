@@ -9,11 +9,13 @@ a person went back only evidence that is new since can promote: a rollback holds
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gr2st_assets.champion_records import Contender, Event, EventKind
-from gr2st_assets.champions import PromotionError, append, champions, faults, history
+from gr2st_assets.champions import PromotionError, UnjustifiedError, append, champions, faults, history
 from gr2st_assets.evidence import Evidence
+from gr2st_assets.justified import follows
 from gr2st_assets.lake import Lake
 from gr2st_assets.publish import crash_point
 from gr2st_core.errors import MissingArtifactError
@@ -34,6 +36,8 @@ def settle(lake: Lake, contenders: Sequence[Contender], rule: "ServingSettings")
     ------
     LeakageError
         A score is not out of fold; nothing is promoted after that.
+    UnjustifiedError
+        A promotion does not follow from its evidence; nothing is promoted after that.
     PromotionConflictError
         Another process promoted meanwhile.
     """
@@ -101,11 +105,25 @@ def _event(
 
 
 def _append(lake: Lake, event: Event, seen: Sequence[Event]) -> Event:
-    """Add an event; one that serves only if every file of its artefacts is as it was published."""
+    """Add an event; one that serves only if it is whole and follows, which ``beats_champion`` could only say after.
+
+    Raises
+    ------
+    MissingArtifactError
+        A file of its artefacts is not as it was published.
+    UnjustifiedError
+        The rule, asked again of what the log would say, does not allow it.
+    """
     if event.serves and (damage := faults(lake, event, deep=True)):
         raise MissingArtifactError(
             "artefacts of this model are not as they were", file=damage[0].file, field=damage[0].problem,
             expected=damage[0].expected, found=damage[0].found,
+        )  # fmt: skip
+    if event.serves and not follows(replace(event, number=len(seen) + 1), seen):
+        raise UnjustifiedError(
+            "this promotion does not follow from its evidence, and the log is as it was",
+            cohort=event.contender.cohort, field=event.kind, found=event.contender.name,
+            expected=f"what the rule allows against promotion {event.against or 'none'}",
         )  # fmt: skip
     return append(lake, event, seen)
 
@@ -130,6 +148,8 @@ def promote(
     ------
     PromotionError
         It is the champion already.
+    UnjustifiedError
+        The promotion does not follow from its evidence.
     PromotionConflictError
         Another process promoted meanwhile.
     """

@@ -5,13 +5,14 @@ Belongs here: letting contenders be judged, and the log of promotions as a table
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from gr2st_assets import pictures
-from gr2st_assets.champion_records import Event
-from gr2st_assets.champions import champions, history
+from gr2st_assets.champion_records import Contender, Event
+from gr2st_assets.champions import UnjustifiedError, champions, history
 from gr2st_assets.checks import domain
 from gr2st_assets.contenders import GENES, PANEL, SECTIONS, find_contenders
 from gr2st_assets.evidence import NULLS
@@ -22,12 +23,14 @@ from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.promotions import settle
 from gr2st_assets.publish import crash_point
 from gr2st_assets.resources import Experiment, LakeResource
-from gr2st_assets.steps import Plan, Product, Recipe, run_step
+from gr2st_assets.steps import BlockingCheckError, Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_core.models.registry import METHODS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from gr2st_core.settings import ServingSettings
 
 CHAMPION = "serving/champion"
 CHECKS = ("beats_champion",)
@@ -59,7 +62,7 @@ def champion(context: dg.AssetExecutionContext, lake: LakeResource, experiment: 
         contenders, lacking = find_contenders(store, settings, experiment.cells)
         for line in lacking:
             context.log.info(line)
-        for event in settle(store, contenders, settings.serving):
+        for event in _settled(store, contenders, settings.serving):
             context.log.info(f"{event.contender.cohort} {event.contender.name}: {event.kind}")
         events = history(store)
         context.add_asset_metadata({"does_not_compete": "\n".join(lacking), **_patient_table(events)})
@@ -69,6 +72,20 @@ def champion(context: dg.AssetExecutionContext, lake: LakeResource, experiment: 
     recipe = Recipe(table_spec(CHAMPION), _ARGUMENTS["code_version"], "", ("contract", *CHECKS))
     yield from run_step(context, store, recipe, iter([(None, plan)]))
     crash_point("champion.shown")
+
+
+def _settled(store: Lake, contenders: Sequence[Contender], rule: "ServingSettings") -> list[Event]:
+    """Let contenders be judged; a promotion that the check would refuse fails it before the log has it.
+
+    Raises
+    ------
+    BlockingCheckError
+    """
+    try:
+        return settle(store, contenders, rule)
+    except UnjustifiedError as error:
+        finding = domain.beats_champion([str(error)], len(champions(history(store))))
+        raise BlockingCheckError("not promoted", rows=[replace(finding, asset=CHAMPION)]) from error
 
 
 def _product(store: Lake, events: Sequence[Event]) -> Product:

@@ -1,5 +1,7 @@
 """The log as a table, in the graph and on the command line."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 from typer.testing import CliRunner
@@ -7,10 +9,11 @@ from typer.testing import CliRunner
 from gr2st_assets import champion_journeys
 from gr2st_assets.assets.champion import CHAMPION, champion
 from gr2st_assets.assets.serving import _models
-from gr2st_assets.champions import champions, history, serving_numbers
+from gr2st_assets.champions import UnjustifiedError, champions, history, serving_numbers
 from gr2st_assets.cli import app
 from gr2st_assets.doctor import _lake
-from gr2st_assets.promotions import settle
+from gr2st_assets.evidence import Evidence
+from gr2st_assets.promotions import promote, settle
 from gr2st_assets.resources import Experiment, LakeResource
 from samples.crashes import is_killed
 
@@ -80,6 +83,29 @@ def test_a_champion_without_its_files_breaks_the_blocking_check(served, run):
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "beats_champion"]
     assert not check.passed
     assert served.lake.head(served.lake.slot(CHAMPION)) is None
+
+
+def test_what_the_check_would_refuse_is_never_in_the_log(served, run, monkeypatch):
+    served.put_scores(**{RIDGE: 0.0, LOW_RANK: -0.05})
+    judge = Evidence.judge
+
+    def careless(self, *arguments):
+        return replace(judge(self, *arguments), verdict="promoted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evidence, "judge", careless)
+        result = run()
+        (contender,) = served.contenders(LOW_RANK)
+        with pytest.raises(UnjustifiedError) as caught:
+            promote(served.lake, contender, served.contenders(), served.serving, force_held=True)
+    assert (caught.value.context["cohort"], caught.value.context["found"]) == ("c", LOW_RANK)
+    assert not result.success
+    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "beats_champion"]
+    assert (check.passed, check.blocking) == (False, True)
+    assert LOW_RANK in check.metadata["failures"].value.records[0].data["found"]
+    assert [event.number for event in history(served.lake)] == [1]
+    assert run().success
+    assert [row["kind"] for row in rows(served)] == ["promoted", "refused"]
 
 
 def test_a_run_killed_after_it_told_readers_needs_nothing_more(served, run):
