@@ -233,6 +233,7 @@ class Lake:
         for path in folder.iterdir():
             if path.name != HEAD:
                 path.fs.rm(path.path, recursive=True)
+        publish.crash_point("removal.emptied")
         folder.fs.rm(folder.path, recursive=True)
         if publish.is_local(folder):  # names of empty folders tell of what was removed
             for parent in list(Path(folder.path).parents)[: len(slot.keys)]:

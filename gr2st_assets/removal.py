@@ -15,12 +15,15 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.models import sweep_finished
 from gr2st_assets.project import home
 from gr2st_assets.promotions import withdraw
+from gr2st_assets.publish import crash_point
 from gr2st_assets.readers import publish_shown
 from gr2st_assets.records import Slot
 from gr2st_assets.selection import EXPLORER, SERVED
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
+CRASH_POINTS = ("removal.withdrawn", "removal.hidden", "removal.emptied", "removal.erasing", "removal.erased")
+"""After champions stepped down, after readers are shown the rest, inside and after the first slot, after the last."""
 _WITH_OTHERS = (EXPLORER, SERVED, *(f"checks/{table.replace('/', '__')}" for table in (EXPLORER, SERVED)))
 """Of one section each, and made with others: they name reference spots, or a model predicted them that was trained
 on these, now or in an artefact before. Predictions are made again at once, by the champions that are left."""
@@ -82,10 +85,14 @@ def remove(lake: Lake, instance: dg.DagsterInstance, removal: Removal) -> None:
     """
     for event in removal.served:
         withdraw(lake, event)
+    crash_point("removal.withdrawn")
     if manifest.current(lake) is not None:
         publish_shown(lake, manifest.withdraw(lake, removal.slots))
+    crash_point("removal.hidden")
     for slot in removal.slots:
         lake.erase(slot)
+        crash_point("removal.erasing")
+    crash_point("removal.erased")
     sweep_finished(home())
     with register_lock():
         register.forget(lake, removal.cohort, removal.sections)

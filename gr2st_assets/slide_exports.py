@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gr2st_assets.drift_sections import ENCODER
+from gr2st_assets.publish import crash_point
 from gr2st_assets.slide_models import SlideModel
 from gr2st_core.types import ImageSection
 
@@ -72,4 +73,5 @@ def write_all(predicted: "PredictedSlide", folder: Path, progress: Progress) -> 
     ]
     for number, (write, path) in enumerate(writers, start=1):
         write(predicted, path)
+        crash_point("slide.writing")
         progress("files", number, len(writers))

@@ -27,7 +27,7 @@ from gr2st_assets.drift_sections import ENCODER
 from gr2st_assets.fingerprint import code_version
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import method_code, method_spec
-from gr2st_assets.publish import write_atomic
+from gr2st_assets.publish import crash_point, write_atomic
 from gr2st_assets.slide_exports import Progress, compared, intervals, thumbnail, write_all
 from gr2st_assets.slide_models import SlideModel
 from gr2st_assets.slots import section_slot
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 COHORT = "slides"
 DONE = "gr2st.json"
+CRASH_POINTS = ("slide.predicted", "slide.writing", "slide.written", "slide.marked")
+"""With features kept and no file yet, after the first, after the last, after ``DONE``."""
 _SUFFIXES = re.compile(r"(\.ome)?\.[A-Za-z0-9]+$")
 _CODE = ("gr2st_core.images", "gr2st_core.cohorts.slides_only", "gr2st_core.exports", "gr2st_core.drift")
 
@@ -116,16 +118,18 @@ class SlidePredictor:
         """
         section, slide = self._section(request)
         facts = self._facts(request, section, slide)
-        done = request.folder / DONE
-        if done.is_file() and json.loads(done.read_text(encoding="utf-8")) == facts:
-            return False
-        done.unlink(missing_ok=True)
-        kept = request.folder / f".features-{facts['features']}"
-        predicted = self._predicted(section, slide, kept, facts, progress)
-        write_all(predicted, request.folder, progress)
-        write_atomic(UPath(done), (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
-        shutil.rmtree(kept, ignore_errors=True)
-        return True
+        done, kept = request.folder / DONE, request.folder / f".features-{facts['features']}"
+        is_done = done.is_file() and json.loads(done.read_text(encoding="utf-8")) == facts
+        if not is_done:
+            done.unlink(missing_ok=True)
+            predicted = self._predicted(section, slide, kept, facts, progress)
+            crash_point("slide.predicted")
+            write_all(predicted, request.folder, progress)
+            crash_point("slide.written")
+            write_atomic(UPath(done), (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
+            crash_point("slide.marked")
+        shutil.rmtree(kept, ignore_errors=True)  # a killed run left them though the slide is done
+        return not is_done
 
     def _section(self, request: SlideRequest) -> "tuple[RawSection, SlideImage]":
         from gr2st_core.cohorts.faults import Faults

@@ -1,13 +1,16 @@
 """Slides that were never registered: predicted by a champion or any model, in files, again only if changed."""
 
 import json
+import shutil
 from dataclasses import replace
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from gr2st_assets import slide_files
 from gr2st_assets.champions import champions, history
 from gr2st_assets.models import load_champion
 from gr2st_assets.slide_files import SlidePredictor, SlideRequest
@@ -19,6 +22,7 @@ from gr2st_core.models.registry import METHODS
 from gr2st_core.settings import Settings
 from gr2st_core.types import ImageSection, SectionKey
 from samples.champion_lake import GENE_NAMES, RIDGE
+from samples.crashes import is_killed
 
 UM_PER_PX = 2.0
 FORMS = ("predictions.parquet", "spots.parquet", "new_slide.h5ad", "new_slide.zarr", "new_slide.geojson", "gr2st.json")
@@ -35,6 +39,13 @@ def _small_encoder(monkeypatch):
     known = encoders.encoder_spec(METHODS[RIDGE].features[0])
     small = replace(known, width=4, build=lambda _: mean_colours)
     monkeypatch.setattr(encoders, "encoder_spec", lambda _: small)
+
+
+@pytest.fixture
+def _no_threads():
+    """Write stores on the calling thread: a forked process has none of the others."""
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 @pytest.fixture
@@ -112,6 +123,25 @@ def test_an_interrupted_slide_keeps_its_features_and_is_not_called_done(predicto
     assert predictor.predict(asked, lambda *step: steps.append(step))
     (first, *_), n_spots = steps, steps[0][2]
     assert first == ("spots", n_spots, n_spots)
+
+
+@pytest.mark.usefixtures("_no_threads")
+def test_a_slide_killed_anywhere_is_done_or_not_and_the_next_ends_in_the_same_bytes(predictor, slide):
+    def contents(folder):
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    asked = request(slide)
+    assert predictor.predict(asked, silent)
+    undisturbed = contents(asked.folder)
+    for point in slide_files.CRASH_POINTS:
+        shutil.rmtree(asked.folder)
+        asked.folder.mkdir()
+        (asked.folder / slide_files.DONE).write_text("{}")  # of what was made from something else
+        assert is_killed(point, lambda: predictor.predict(asked, silent)), point
+        left = contents(asked.folder)
+        assert left.get(slide_files.DONE) == (undisturbed[slide_files.DONE] if point == "slide.marked" else None)
+        assert predictor.predict(asked, silent) == (point != "slide.marked")
+        assert contents(asked.folder) == undisturbed, point
 
 
 def test_given_spots_are_used_as_they_are(predictor, slide):
