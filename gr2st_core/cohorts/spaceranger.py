@@ -21,7 +21,14 @@ from typing import ClassVar
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.records import RawSection, SectionEntry
-from gr2st_core.cohorts.spaceranger_listing import BINS_FOLDER, MATRIX, SpaceRangerListing, is_sample, subfolders
+from gr2st_core.cohorts.spaceranger_listing import (
+    BINS_FOLDER,
+    MATRIX,
+    SpaceRangerListing,
+    is_sample,
+    may_be_sample,
+    subfolders,
+)
 from gr2st_core.cohorts.visium_section import read_visium
 from gr2st_core.errors import DataError
 from gr2st_core.settings import DEFAULT_LIMITS, Limits
@@ -36,7 +43,7 @@ class SpaceRangerReader:
     def recognises(self, folder: Path) -> bool:
         """Tell whether ``folder`` is a sample or holds one."""
         try:
-            return is_sample(folder) or any(is_sample(path) for path in subfolders(folder))
+            return is_sample(folder) or any(may_be_sample(path, closed=False) for path in subfolders(folder))
         except OSError:
             return False  # a folder that cannot be listed is nobody's
 

@@ -46,10 +46,10 @@ class SpaceRangerListing(Listing[Path]):
     reads: ClassVar[frozenset[str]] = frozenset({"bin_um"})
 
     def find(self) -> Mapping[str, Path]:
-        """Folders of samples."""
+        """Folders of samples; one that may not be looked into counts, so that it costs its own section and says so."""
         if is_sample(self.folder):
             return {self.cohort: self.folder}
-        return {path.name: path for path in subfolders(self.folder) if is_sample(path)}
+        return {path.name: path for path in subfolders(self.folder) if may_be_sample(path, closed=True)}
 
     def entry(self, key: SectionKey, found: Path, faults: Faults) -> SectionEntry | None:
         """Make the entry of a sample."""
@@ -71,6 +71,14 @@ def is_sample(folder: Path) -> bool:
         or any((spatial / file).is_file() for file in (SCALE_NAME, *POSITION_NAMES))
         or any(_is_matrix_name(path.name) for path in outs.iterdir())
     )
+
+
+def may_be_sample(folder: Path, *, closed: bool) -> bool:
+    """Tell whether a folder is a sample; ``closed`` is the answer for one that may not be looked into."""
+    try:
+        return is_sample(folder)
+    except PermissionError:
+        return closed
 
 
 def _outs(folder: Path) -> Path:

@@ -1,6 +1,8 @@
 """Samples of every version of Space Ranger give the same section, and every fault says where it is."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -533,3 +535,30 @@ def test_the_registry_knows_the_layout_and_other_folders_are_not_taken_for_it(co
     (other / "table.h5").touch()
     assert not SpaceRangerReader().recognises(other)
     assert not SpaceRangerReader().recognises(other / "table.h5")
+
+
+@pytest.mark.parametrize("closed", ["S1", OUTS])
+def test_a_folder_that_may_not_be_looked_into_costs_its_own_section(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    listdir, stat = os.listdir, os.stat
+
+    def refuse(path: Any) -> None:
+        if str(path).startswith(f"{cohort / closed}/"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def refusing_listdir(path: Any) -> list[str]:
+        refuse(f"{path}/")
+        return listdir(path)
+
+    def refusing_stat(path: Any, **options: Any) -> os.stat_result:
+        refuse(path)
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "listdir", refusing_listdir)
+    monkeypatch.setattr(os, "stat", refusing_stat)
+    assert SpaceRangerReader().recognises(cohort)
+    entries, fault = listing(cohort)
+    assert [entry.key.section_id for entry in entries] == ["S2"]
+    assert fault.context["section"] == "toy/S1"
+    assert "Permission denied" in fault.context["found"]
