@@ -83,6 +83,10 @@ def served() -> Iterator[str]:
             yield url
         finally:
             os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_until_up(url: str) -> None:
