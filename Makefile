@@ -8,7 +8,7 @@ export GR2ST_HOME := $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: demo test ui check real study bench setup browser fmt lock
+.PHONY: demo test ui check real study bench screenshots setup browser fmt lock
 
 demo: setup $(DAGSTER_HOME)/dagster.yaml ## make a synthetic cohort, run everything on it, show the scoreboard and a query
 	$(BIN)/gr2st demo
@@ -53,6 +53,9 @@ bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/visium_hd.py
 	$(BIN)/python benchmarks/explorer.py
 	$(BIN)/python benchmarks/exports.py
+
+screenshots: setup browser $(DAGSTER_HOME)/dagster.yaml ## pictures of the UI for the documentation, from what `make demo` made
+	$(BIN)/python docs/screenshots.py
 
 fmt: setup ## format and fix
 	$(BIN)/ruff format .
