@@ -40,7 +40,7 @@ class RegisteredCohort:
         Digests by section key: of each section's ``counts`` and ``image``, and of its ``entry``, which is another when
         anything that is made from the section may be: patient, any file, cohort file.
     is_from_inbox
-        Whether it arrived by itself: folds of such a cohort are trained when all its sections are there.
+        Whether it arrived by itself: such a cohort is trained on and predicted when all its sections are there.
     """
 
     name: str

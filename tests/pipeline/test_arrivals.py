@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image, ImageOps
 
 from gr2st_assets.inbox import MARKER
 
@@ -35,6 +36,14 @@ def copy_real_sections(shared, target):
             shutil.copy(path, target / relative)
 
 
+def one_slide(cohort, target):
+    """A slide without counts: a section mirrored, since the same image in two cohorts is refused."""
+    target.mkdir(parents=True)
+    (image,) = cohort.rglob("B2_HE.jpg")
+    ImageOps.mirror(Image.open(image)).save(target / "S1.png")
+    (target / "cohort.yml").write_text("um_per_px: 2.4\npitch_um: 200\n")
+
+
 @pytest.fixture(scope="module")
 def arrived(new_project, cohort, shared, serve, tmp_path_factory):
     """A project left alone with a cohort that lay in the inbox and one that came later, and the runs that it made."""
@@ -42,6 +51,7 @@ def arrived(new_project, cohort, shared, serve, tmp_path_factory):
     (project.home / "settings").mkdir()
     (project.home / "settings" / "retrain.yml").write_text(PLAN)
     drop(project.home / "inbox", "tiny", lambda target: shutil.copytree(cohort, target))
+    drop(project.home / "inbox", "slides", lambda target: one_slide(cohort, target))
     with serve(project) as server:
         drop(project.home / "inbox", "her2st", lambda target: copy_real_sections(shared, target))
         stop = time.monotonic() + WAIT_S
@@ -53,11 +63,12 @@ def arrived(new_project, cohort, shared, serve, tmp_path_factory):
 
 
 def decided(project):
-    """Whether the folds of both cohorts are scored and a champion was decided on, which is the last step."""
+    """Whether the folds of both cohorts are scored, and a champion predicted the slide, which is the last step."""
     if not (project.home / "lake" / "catalog.duckdb").exists():
         return False
     scored = project.sql("select distinct cohort from scoreboard where method = 'ridge' and split_unit = 'patient'")
-    return {row["cohort"] for row in scored} >= set(EXPECTED) and bool(project.sql("select * from champion"))
+    predicted = "select * from slide_predictions where cohort = 'slides' limit 1"
+    return {row["cohort"] for row in scored} >= set(EXPECTED) and bool(project.sql(predicted))
 
 
 def test_every_section_has_features_and_predictions(arrived):
@@ -77,7 +88,7 @@ def test_the_sections_of_a_cohort_were_made_in_one_run(arrived):
     features = [run for run in runs if tag(run, "dagster/sensor_name") == "features"]
     ranges = [tag(run, "dagster/asset_partition_range_start") for run in features]
     assert features
-    assert len([start for start in ranges if start]) <= 2 * len(EXPECTED)
+    assert len([start for start in ranges if start]) <= 2 * len({*EXPECTED, "slides"})
     assert {run["status"] for run in features} == {"SUCCESS"}
 
 
@@ -95,6 +106,17 @@ def test_a_champion_was_decided(arrived):
     project, _ = arrived
     rows = project.sql("select * from champion")
     assert rows
+
+
+def test_a_slide_of_the_inbox_is_predicted_by_a_champion_without_any_command(arrived):
+    project, _ = arrived
+    (slide,) = project.sql(
+        "select count(distinct spot_id) as n_spots, count(*) filter (predicted is null) as n_missing, "
+        "bool_and(reference_cohort in ('tiny', 'her2st')) as by_champions "
+        "from slide_predictions where cohort = 'slides'"
+    )
+    (spots,) = project.sql("select count(*) as n_spots from spots where cohort = 'slides'")
+    assert slide == {"n_spots": spots["n_spots"], "n_missing": 0, "by_champions": True}
 
 
 def test_a_slide_without_its_counts_is_predicted_as_it_was_out_of_fold(arrived, tmp_path):
