@@ -2,7 +2,7 @@
 
 Starts ``dagster dev`` over the home folder, opens every page of ``SHOTS`` in a headless Chromium, waits for what the
 page is shown for, and writes ``docs/images/<name>.png``. A further picture is a further `Shot`; its address may be a
-path of the UI or, as any other page is, a whole URL (``file:///...``).
+path of the UI or a ``gr2st`` command that writes a page.
 """
 
 import io
@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -40,7 +41,7 @@ class Shot:
     name
         File name without its suffix.
     address
-        Path of the Dagster UI, or a URL.
+        Path of the Dagster UI, or the ``gr2st`` command that writes the page, without its ``--out``.
     ready
         Text that is there once the page shows what it is to show.
     act
@@ -59,10 +60,17 @@ def show_picture(page: Page) -> None:
     page.get_by_role("dialog").locator("img").wait_for()
 
 
+def choose_spot(page: Page) -> None:
+    """Click a spot in the middle of the first map."""
+    page.locator("canvas").first.click()
+
+
 SHOTS = (
     Shot("asset_graph", "/locations/__repository__@gr2st_assets/asset-groups/graphs/lineage", "spatial_graph"),
     Shot("section", "/assets/raw/slides?view=partitions&partition=demo/A1", "[Show Markdown]", show_picture),
     Shot("checks", "/assets/raw/slides?view=checks&checkDetail=contract", "Passed"),
+    Shot("report", "report demo", "Verdict"),
+    Shot("explorer", "explore demo/B1", "Observed", choose_spot),
 )
 
 
@@ -106,7 +114,15 @@ def wait_until_up(url: str) -> None:
     raise TimeoutError(f"{url} did not answer")
 
 
-def take(page: Page, shot: Shot, url: str) -> bytes:
+def written(shot: Shot, folder: Path) -> Path:
+    """Let ``gr2st`` write a page."""
+    path = folder / f"{shot.name}.html"
+    gr2st = Path(sys.executable).parent / "gr2st"
+    subprocess.run([str(gr2st), *shot.address.split(), "--out", str(path)], cwd=home(), check=True)
+    return path
+
+
+def take(page: Page, shot: Shot, url: str, folder: Path) -> bytes:
     """Open a page, act, and picture it in 256 colours.
 
     Raises
@@ -114,7 +130,7 @@ def take(page: Page, shot: Shot, url: str) -> bytes:
     ValueError
         The picture is larger than the documentation may hold.
     """
-    page.goto(url + shot.address if shot.address.startswith("/") else shot.address)
+    page.goto(url + shot.address if shot.address.startswith("/") else written(shot, folder).as_uri())
     page.get_by_text(shot.ready, exact=True).first.wait_for()
     if shot.act is not None:
         shot.act(page)
@@ -130,13 +146,13 @@ def main(names: Sequence[str]) -> None:
     """Take the named pictures, all by default."""
     IMAGES.mkdir(exist_ok=True)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with served() as url, sync_playwright() as playwright:
+    with served() as url, sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
         page = browser.new_page(viewport=VIEWPORT)
         page.set_default_timeout(WAIT_MS)
         for shot in SHOTS:
             if not names or shot.name in names:
-                (IMAGES / f"{shot.name}.png").write_bytes(take(page, shot, url))
+                (IMAGES / f"{shot.name}.png").write_bytes(take(page, shot, url, Path(folder)))
                 print(IMAGES / f"{shot.name}.png")
         browser.close()
 
