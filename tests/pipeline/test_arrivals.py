@@ -19,7 +19,7 @@ methods: [ridge_color, null_training_mean, null_same_place]
 settings: {QUICK}
 """
 WAIT_S = 1500
-EXPECTED = {"tiny": {"A1", "A2", "B1", "B2"}, "her2st": {"B4", "C4"}}
+EXPECTED = {"tiny": {"A1", "A2", "B1", "B2"}, "her2st": {"B4", "C4", "C5"}}
 
 
 def drop(inbox, name, copy):
