@@ -59,7 +59,10 @@ class FoldSet:
     unlike: list[str] = field(default_factory=list)
 
     def sections(self, lake: Lake) -> Iterator[PredictedSection]:
-        """Read section by section; one fold's tables are held at a time."""
+        """Read section by section; one fold's tables are held at a time.
+
+        A section that came in since the set was made is in no table yet, and left out.
+        """
         for fold in self.folds:
             slot = fold_slot(lake, OBSERVED, fold.fold_id, self.variant)
             truth = _read(lake, slot, self.observed[slot], "observed")
@@ -68,7 +71,10 @@ class FoldSet:
                 own = fold_slot(lake, f"predictions/predictions_{name}", fold.fold_id, self.variant)
                 guesses[name] = _read(lake, own, digests[own], "predicted")
             for key in fold.test:
-                yield self._section(lake, fold, key, truth, guesses)
+                if rows_of_section(truth, key.section_id).num_rows:
+                    yield self._section(lake, fold, key, truth, guesses)
+                else:
+                    self.unlike.append(f"{key} {OBSERVED}")
 
     def _section(
         self, lake: Lake, fold: "Fold", key: SectionKey, truth: "pa.Table", guesses: "Mapping[str, pa.Table]"

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +129,21 @@ class Lake:
         except FileNotFoundError:
             return None
         return Head.from_document(slot, decode(data, path), path)
+
+    def join_generation(self, slot: Slot, generation: str) -> None:
+        """Say of a slot's newest artefact that it is of a generation; nothing is written where it says so.
+
+        Raises
+        ------
+        MissingArtifactError
+            Nothing was published there.
+        OSError
+            The disk is full or fails; the old head stays.
+        """
+        head = self.require_head(slot)
+        if head.provenance.generation != generation:
+            joined = replace(head, provenance=replace(head.provenance, generation=generation))
+            publish.write_atomic(self.path(slot, HEAD), encode(joined.to_document()))
 
     def require_head(self, slot: Slot) -> Head:
         """Find the newest artefact of a slot.

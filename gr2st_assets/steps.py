@@ -95,7 +95,15 @@ class Outcome:
 
 
 def is_current(lake: Lake, recipe: Recipe, plan: Plan) -> bool:
-    """Whether the newest artefact and check results of a partition were made from what the plan names."""
+    """Whether the newest artefact and check results of a partition are what the plan would give, generation and all."""
+    slots = (plan.slot, _checks_slot(lake, plan.slot))
+    return _is_made(lake, recipe, plan) and all(
+        lake.require_head(slot).provenance.generation == plan.generation for slot in slots
+    )
+
+
+def _is_made(lake: Lake, recipe: Recipe, plan: Plan) -> bool:
+    """Whether they were made from what the plan names."""
     mark = recipe.mark(plan)
     return lake.is_current(plan.slot, mark) and lake.is_current(_checks_slot(lake, plan.slot), mark)
 
@@ -136,14 +144,18 @@ def run_step(
 
 
 def publish_plan(lake: Lake, recipe: Recipe, key: str | None, plan: Plan, run_id: str) -> Outcome:
-    """Compute, check and publish one partition unless it is current.
+    """Compute, check and publish one partition unless it is made from the same already.
+
+    It then joins the plan's generation: a fold that what came into its cohort does not touch is shown with the others.
 
     Raises
     ------
     BlockingCheckError
     """
     mark, checks_slot = recipe.mark(plan), _checks_slot(lake, plan.slot)
-    if is_current(lake, recipe, plan):
+    if _is_made(lake, recipe, plan):
+        for slot in (plan.slot, checks_slot):
+            lake.join_generation(slot, plan.generation)
         return Outcome(key, lake.require_head(plan.slot), _stored_checks(lake, checks_slot), reused=True)
     started = time.time()
     product = plan.compute()

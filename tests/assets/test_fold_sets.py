@@ -87,3 +87,10 @@ def test_sections_are_read_in_turn_and_a_method_on_other_genes_is_named(image):
     assert list(sections[0].predicted) == ["new"]
     np.testing.assert_array_equal(sections[0].observed, [[1, 2], [3, 4]])
     assert found.unlike == ["c/A1 old", "c/B1 old"]
+
+
+def test_a_section_that_came_in_since_the_set_was_made_is_named_and_left_out(image):
+    more = {**FOLDS, "c/patient-A": HeldOut("c/patient-A", (A1, SectionKey("c", "A2")))}
+    (found,) = fold_sets(more, shown("new"), ["new"])
+    assert [str(s.image.key) for s in found.sections(StubLake())] == ["c/A1", "c/B1"]
+    assert found.unlike == ["c/A2 predictions/observed"]

@@ -1,6 +1,7 @@
 """The loop that every asset goes through: skip, check before publishing, go on past a bad partition."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,7 @@ import pytest
 from gr2st_assets.checks.rows import CheckRow
 from gr2st_assets.lake import Lake
 from gr2st_assets.slots import section_slot
-from gr2st_assets.steps import Plan, Product, Recipe, run_step
+from gr2st_assets.steps import Plan, Product, Recipe, is_current, run_step
 from gr2st_assets.tables import table_spec
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
@@ -18,6 +19,7 @@ from gr2st_core.types import SectionKey
 NAME = "graphs/spatial_graph"
 KEYS = ["c/A1", "c/A2", "c/B1"]
 PARTITIONS = dg.DynamicPartitionsDefinition(name="sections")
+RECIPE = Recipe(table_spec(NAME), "code", "settings", ("contract", "graph_degrees"))
 EDGES = {"source_spot_id": ["1x1"], "target_spot_id": ["1x1"], "distance_pitches": [0.0]}
 
 
@@ -31,6 +33,7 @@ class Runs:
         self.computed: list[str] = []
         self.distance = 0.0
         self.inputs = "v1"
+        self.generation = "g1"
         self.missing: set[str] = set()
         self.findings: dict[str, CheckRow] = {}
 
@@ -45,7 +48,7 @@ class Runs:
             findings = [self.findings[key]] if key in self.findings else []
             return Product(frame.assign(distance_pitches=self.distance), {"n": 1}, b"png", findings)
 
-        return Plan(section_slot(self.lake, NAME, section), {"raw": self.inputs}, compute)
+        return Plan(section_slot(self.lake, NAME, section), {"raw": self.inputs}, compute, self.generation)
 
     def run(self) -> dg.ExecuteInProcessResult:
         runs = self
@@ -61,9 +64,8 @@ class Runs:
             ],
         )
         def asset(context: dg.AssetExecutionContext) -> Iterator[Any]:
-            recipe = Recipe(table_spec(NAME), "code", "settings", ("contract", "graph_degrees"))
             plans = ((key, lambda key=key: runs.plan(key)) for key in context.partition_keys)
-            yield from run_step(context, runs.lake, recipe, plans)
+            yield from run_step(context, runs.lake, RECIPE, plans)
 
         tags = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}
         return dg.materialize([asset], instance=self.instance, tags=tags, raise_on_error=False)
@@ -98,6 +100,20 @@ def test_a_changed_input_is_computed_again(runs):
     runs.inputs = "v2"
     runs.run()
     assert runs.computed == KEYS * 2
+
+
+def test_what_is_made_already_joins_the_generation_of_the_others_and_is_not_computed_again(runs):
+    runs.run()
+    plan = runs.plan(KEYS[0])
+    before = runs.lake.require_head(plan.slot)
+    runs.generation = "g2"
+    assert not is_current(runs.lake, RECIPE, runs.plan(KEYS[0]))
+    assert runs.run().success
+    assert runs.computed == KEYS
+    assert is_current(runs.lake, RECIPE, runs.plan(KEYS[0]))
+    after = runs.lake.require_head(plan.slot)
+    assert after == replace(before, provenance=replace(before.provenance, generation="g2"))
+    assert {runs.lake.require_head(slot).provenance.generation for slot in runs.lake.slots()} == {"g2"}
 
 
 def test_a_damaged_artefact_is_computed_again(runs):
