@@ -13,10 +13,14 @@ from gr2st_assets.inbox import MARKER
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
-PLAN = f"""
+PLAN = """
 cron: '*/5 * * * *'
 methods: [ridge_color, null_training_mean, null_same_place]
-settings: {QUICK}
+settings: settings/quick.yml
+"""
+SERVING = """
+serving:
+  methods: [ridge_color]
 """
 WAIT_S = 1500
 EXPECTED = {"tiny": {"A1", "A2", "B1", "B2"}, "her2st": {"B4", "C4", "C5"}}
@@ -50,6 +54,7 @@ def arrived(new_project, cohort, shared, serve, tmp_path_factory):
     project = new_project(tmp_path_factory.mktemp("arrived") / "home")
     (project.home / "settings").mkdir()
     (project.home / "settings" / "retrain.yml").write_text(PLAN)
+    (project.home / "settings" / "quick.yml").write_text(QUICK.read_text() + SERVING)
     drop(project.home / "inbox", "tiny", lambda target: shutil.copytree(cohort, target))
     drop(project.home / "inbox", "slides", lambda target: one_slide(cohort, target))
     with serve(project) as server:
