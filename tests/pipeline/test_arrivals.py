@@ -60,7 +60,7 @@ def arrived(new_project, cohort, shared, serve, tmp_path_factory):
     with serve(project) as server:
         drop(project.home / "inbox", "her2st", lambda target: copy_real_sections(shared, target))
         stop = time.monotonic() + WAIT_S
-        while not decided(project):
+        while not (decided(project) and "SUCCESS" in statuses_of_training(server.runs())):
             assert time.monotonic() < stop, server.runs()
             time.sleep(5)
         runs = server.runs()
@@ -74,6 +74,10 @@ def decided(project):
     scored = project.sql("select distinct cohort from scoreboard where method = 'ridge' and split_unit = 'patient'")
     predicted = "select * from slide_predictions where cohort = 'slides' limit 1"
     return {row["cohort"] for row in scored} >= set(EXPECTED) and bool(project.sql(predicted))
+
+
+def statuses_of_training(runs):
+    return {run["status"] for run in runs if run["jobName"] == "retrain"}
 
 
 def test_every_section_has_features_and_predictions(arrived):
@@ -99,8 +103,8 @@ def test_the_sections_of_a_cohort_were_made_in_one_run(arrived):
 
 def test_the_schedule_or_a_complete_cohort_started_the_training(arrived):
     _, runs = arrived
+    assert "SUCCESS" in statuses_of_training(runs)
     retrained = [run for run in runs if run["jobName"] == "retrain"]
-    assert "SUCCESS" in {run["status"] for run in retrained}
     assert {tag(run, "dagster/schedule_name") or tag(run, "dagster/sensor_name") for run in retrained} <= {
         "retrain_schedule",
         "complete_cohorts",
@@ -148,7 +152,7 @@ def test_a_slide_without_its_counts_is_predicted_as_it_was_out_of_fold(arrived, 
     )  # fmt: skip
     rows = project.lake.read_table(slot).to_pandas()
     expected = rows[rows.section_id == "C5"].set_index(["spot_id", "gene"]).predicted
-    assert len(found) == len(expected) > 100_000
+    assert len(found) == len(expected) > 5_000
     assert (found[expected.index] - expected).abs().max() < 1e-5
 
 
