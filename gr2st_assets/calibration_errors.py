@@ -11,6 +11,7 @@ from gr2st_assets.drift_predictions import out_of_fold
 from gr2st_assets.lake import Lake
 from gr2st_assets.matrices import rows_of_section, spots_by_genes
 from gr2st_assets.records import Slot
+from gr2st_core.errors import MissingArtifactError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gr2st_assets.champion_records import Contender
     from gr2st_core.evaluation.conformal import PatientErrors
 
-OBSERVED = "predictions/observed"
+OBSERVED, PANEL = "predictions/observed", "expression/panel"
 
 
 def error_tables(lake: Lake, contender: "Contender") -> dict[Slot, tuple[str, str]]:
@@ -27,12 +28,23 @@ def error_tables(lake: Lake, contender: "Contender") -> dict[Slot, tuple[str, st
     Raises
     ------
     MissingArtifactError
-        Either is gone, or the predictions have been made anew by another recipe since.
+        Either is gone, or the predictions have been made anew by another recipe since, or the measurements for
+        another panel.
     """
-    return {
-        slot: (digest, lake.require_head(_observed_slot(lake, slot)).digest)
-        for slot, digest in out_of_fold(lake, contender).items()
-    }
+    found = {}
+    for slot, digest in out_of_fold(lake, contender).items():
+        guesses, truth = lake.require_head(slot), lake.require_head(_observed_slot(lake, slot))
+        panels = [head.provenance.inputs.get(PANEL) for head in (guesses, truth)]
+        if panels[0] != panels[1]:
+            raise MissingArtifactError(
+                "the measurements are of another panel than the champion's predictions",
+                slot=truth.slot,
+                expected=panels[0],
+                found=panels[1],
+                hint=f"gr2st materialize --method {contender.name}",
+            )
+        found[slot] = digest, truth.digest
+    return found
 
 
 def patient_errors(lake: Lake, tables: Mapping[Slot, tuple[str, str]]) -> "dict[str, PatientErrors]":

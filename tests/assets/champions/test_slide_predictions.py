@@ -104,6 +104,18 @@ def test_a_champion_whose_fit_is_gone_costs_no_other_section_and_is_named(sectio
     assert "an artefact is damaged" in metadata["not_predicted"].value
 
 
+def test_measurements_of_another_panel_than_the_champions_are_not_used(sections):
+    slot = {"cohort": "c", "fold": "patient-A", "panel": "fold_safe", "target": "per_spot"}
+    rows = sections.lake.read_table(sections.lake.slot("predictions/observed", **slot)).to_pandas()
+    fewer = rows[rows.gene != GENE_NAMES[0]]
+    sections.world.put("predictions/observed", fewer, fold="patient-A", inputs={"expression/panel": "another"})
+    result = sections.run(calibration)
+    assert result.success
+    (event,) = result.asset_materializations_for_node("serving__calibration")
+    assert "another panel" in event.metadata["without_intervals"].value
+    assert sections.rows("serving/calibration").empty
+
+
 def test_calibration_of_predictions_that_were_made_anew_is_refused_with_the_reason(sections):
     sections.world.put_method(RIDGE, "another recipe", seed=1)
     result = sections.run(calibration)
