@@ -1,4 +1,4 @@
-"""Through the daemon: one backfill over sections as a single run, one run per fold partition; then real sections."""
+"""Through the daemon: one backfill over sections as a single run, one run per fold partition."""
 
 import json
 import shutil
@@ -75,26 +75,3 @@ def test_single_run_backfill_over_sections_and_one_run_per_fold(served, material
     assert_one_success(project, launch(dagster, "folds", ridge, partition="tiny/patient-A", settings=QUICK))
     assert project.digests("expression/hvg_table") == materialized.digests("expression/hvg_table")
     assert project.digests("models/model_ridge_m224") == materialized.digests("models/model_ridge_m224")
-
-
-@pytest.mark.real
-def test_real_sections_from_slides_to_scores(served, shared, tmp_path):
-    project, dagster = served
-    for path in sorted((shared / "her2st" / "data").rglob("*")):
-        parts = path.relative_to(shared).parts
-        if path.is_file() and any(part.partition("_")[0].partition(".")[0] in ("B4", "C2") for part in parts):
-            (tmp_path / Path(*parts)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, tmp_path / Path(*parts))
-    project.gr2st("cohort", "add", "her2st", str(tmp_path / "her2st"))
-    features = ["raw/slides", "raw/spots", "raw/counts", "expression/hvg_table", "cells/cell_types",
-                "graphs/spatial_graph", "image/embeddings_color_texture"]  # fmt: skip
-    assert_one_success(project, backfill(dagster, features, ["her2st/B4", "her2st/C2"]))
-    assert_one_success(project, launch(dagster, "fold_table", ["folds/fold_table"]))
-    fold = ["expression/panel", "models/model_ridge_color", "predictions/observed",
-            "predictions/predictions_ridge_color", "evaluation/gene_scores"]  # fmt: skip
-    assert_one_success(project, launch(dagster, "folds", fold, partition="her2st/patient-B", settings=QUICK))
-    (slot,) = (s for s in project.lake.slots("evaluation/gene_scores") if s.value("cohort") == "her2st")
-    scores = project.lake.read_table(slot).to_pandas()
-    ridge = scores[scores.method == "ridge"]
-    assert set(ridge.section_id) == {"B4"}
-    assert ridge.pearson.notna().sum() > 50
