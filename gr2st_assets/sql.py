@@ -150,6 +150,8 @@ def open_locked(catalog: Path, limits: Limits) -> Iterator["duckdb.DuckDBPyConne
 
 
 def _attach_and_lock(connection: "duckdb.DuckDBPyConnection", catalog: Path, limits: Limits) -> None:
+    # without a script file DuckDB would draw one on standard output, on a busy machine while it attaches already
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"ATTACH {quoted(str(catalog))} AS lake (READ_ONLY)")
     connection.execute("USE lake")
     files = [path for (path,) in connection.execute("SELECT path FROM manifest_files").fetchall()]
@@ -160,7 +162,6 @@ def _attach_and_lock(connection: "duckdb.DuckDBPyConnection", catalog: Path, lim
         "enable_external_access = false",
         "allow_extension_repositories = 'forbidden'",
         "enable_external_file_cache = false",
-        "enable_progress_bar = false",  # without a script file DuckDB would draw one on standard output
         f"max_execution_time = {round(limits.seconds * 1000)}",
         "allowed_configs = []",
         "lock_configuration = true",
