@@ -80,7 +80,15 @@ class Contender:
     @property
     def model(self) -> tuple[Slot, str]:
         """Where the fitted model lies: slot and digest."""
-        return next((Slot.parse(s), digest) for s, digest in self.fit.items() if s.startswith("models/"))
+        return self._fitted("models/")
+
+    @property
+    def genes(self) -> tuple[Slot, str]:
+        """Where the panel that it predicts lies: slot and digest."""
+        return self._fitted("expression/")
+
+    def _fitted(self, group: str) -> tuple[Slot, str]:
+        return next((Slot.parse(s), digest) for s, digest in self.fit.items() if s.startswith(group))
 
     @property
     def identity(self) -> str:

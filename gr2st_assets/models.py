@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from gr2st_core.predictor import FitRequest, Fitted
     from gr2st_core.settings import Settings
 
+ENCODER_TABLES = sorted({f"image/embeddings_{name}" for spec in METHODS.values() for name in spec.features})
+"""Patch features that any method reads of a query."""
+
 _DECIDING = (
     "gr2st_core.models",
     "gr2st_core.training",

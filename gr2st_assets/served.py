@@ -12,7 +12,6 @@ from gr2st_assets.champion_records import Contender, Event
 from gr2st_assets.drift_sections import Comparison, comparisons
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import load_champion, method_spec, section_tables
-from gr2st_assets.records import Slot
 from gr2st_assets.sections import image_section, read_panel
 from gr2st_assets.slots import section_slot
 from gr2st_core.types import SectionKey
@@ -49,8 +48,7 @@ class Rule:
 
 def champion_genes(lake: Lake, contender: Contender) -> tuple[str, ...]:
     """Genes that a champion predicts, in the order of its columns."""
-    slot, digest = next((Slot.parse(s), d) for s, d in contender.fit.items() if s.startswith("expression/"))
-    return read_panel(lake, slot, digest).genes
+    return read_panel(lake, *contender.genes).genes
 
 
 def read_rule(lake: Lake, event: Event, genes: Sequence[str], digest: str | None = None) -> Rule:

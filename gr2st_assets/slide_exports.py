@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gr2st_assets.drift_sections import ENCODER
 from gr2st_assets.publish import crash_point
 from gr2st_assets.slide_models import SlideModel
+from gr2st_assets.work import Progress
 from gr2st_core.types import ImageSection
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from gr2st_core.types import Prediction
 
 THUMBNAIL_PX = 2000
-Progress = Callable[[str, int, int], None]
 
 
 def intervals(model: SlideModel, prediction: "Prediction") -> "IntervalEnds | None":

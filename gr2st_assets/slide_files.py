@@ -16,8 +16,8 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,10 @@ from gr2st_assets.fingerprint import code_version
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import method_code, method_spec
 from gr2st_assets.publish import crash_point, write_atomic
-from gr2st_assets.slide_exports import Progress, compared, intervals, thumbnail, write_all
+from gr2st_assets.slide_exports import compared, intervals, thumbnail, write_all
 from gr2st_assets.slide_models import SlideModel
 from gr2st_assets.slots import section_slot
+from gr2st_assets.work import Progress
 from gr2st_core.errors import DataError
 from gr2st_core.types import ImageSection, SectionKey
 
@@ -157,7 +158,7 @@ class SlidePredictor:
         spots = hashlib.sha256("\n".join(raw.spot_ids.tolist()).encode())
         for array in (raw.array_xy, raw.pixel_xy):
             spots.update(array.tobytes())
-        specs, images = self._encoders(), self._settings.images
+        specs, images = self._encoders, self._settings.images
         features = {
             "image_sha256": slide.sha256, "spots_sha256": spots.hexdigest(), "um_per_px": raw.um_per_px,
             "encoders": [spec.digest for spec in specs], "stain": images.stain, "code": code_version(*_CODE),
@@ -174,12 +175,14 @@ class SlidePredictor:
             "licences": {spec.name: spec.licence for spec in specs},
         }  # fmt: skip
 
+    @cached_property
     def _encoders(self) -> "list[EncoderSpec]":
+        """Encoders of the model and of the comparison with training; each is loaded once for all slides."""
         from gr2st_core.images.encoders import encoder_spec
 
         compared = (ENCODER,) if self._compares else ()
         names = dict.fromkeys((*method_spec(self._model.name).features, *compared))
-        return [encoder_spec(name) for name in names]
+        return [replace(spec, build=cache(spec.build)) for spec in map(encoder_spec, names)]
 
     def _predicted(
         self, raw: "RawSection", slide: "SlideImage", kept: Path, facts: Mapping[str, Any], progress: Progress
@@ -190,7 +193,7 @@ class SlidePredictor:
 
         images = self._settings.images
         features = encode_slide(
-            slide, raw.pixel_xy, raw.spot_ids, raw.um_per_px, self._encoders(), stain=images.stain,
+            slide, raw.pixel_xy, raw.spot_ids, raw.um_per_px, self._encoders, stain=images.stain,
             batch_size=images.batch_size, folder=kept, progress=progress,
         )  # fmt: skip
         section = ImageSection(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import lake_root
-from gr2st_assets.slide_exports import Progress
 from gr2st_assets.slide_files import SlidePredictor, SlideRequest
 from gr2st_assets.slide_models import SlideModel, find_model
+from gr2st_assets.work import Progress
 from gr2st_core.errors import Gr2stError, SettingsError
 
 Say = Callable[[str], None]
@@ -66,18 +66,17 @@ def _described(model: SlideModel) -> str:
 
 def _reporter(name: str, say: Say) -> Progress:
     """Say how many spots a second are done, every few seconds."""
-    last = started = time.monotonic()
-    first = 0
+    last = time.monotonic()
+    begun: dict[str, tuple[float, int]] = {}
 
     def report(label: str, done: int, total: int) -> None:
-        nonlocal last, started, first
+        nonlocal last
         now = time.monotonic()
-        if done == 0 or (label == "spots" and done < first):
-            last, started, first = now, now, done
+        started, before = begun.setdefault(label, (now, done))
         if now - last < _EVERY_S and done < total:
             return
         last = now
-        speed = f", {(done - first) / (now - started):.1f} spots/s" if label == "spots" and now > started else ""
+        speed = f", {(done - before) / (now - started):.1f} spots/s" if label == "spots" and now > started else ""
         say(f"{name}: {label} {done}/{total}{speed}")
 
     return report

@@ -19,6 +19,7 @@ from gr2st_assets.drift_predictions import by_fit, out_of_fold, summed_up
 from gr2st_assets.drift_sections import COLOURS, GEOMETRY, NO_CHAMPION, Comparison, comparisons, depth, measured, stains
 from gr2st_assets.kinds import asset_arguments
 from gr2st_assets.lake import Lake
+from gr2st_assets.models import ENCODER_TABLES
 from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.resources import LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 NAME = "serving/drift"
 CHECKS = ("drift",)
 READ = (*GEOMETRY, f"image/embeddings_{COLOURS}")
-_ENCODERS = sorted({f"image/embeddings_{name}" for spec in METHODS.values() for name in spec.features})
 _ARGUMENTS = asset_arguments(
     NAME, code=("gr2st_core.drift", "gr2st_core.models", "gr2st_assets.drift_sections",
     "gr2st_assets.drift_predictions", "gr2st_assets.sections"), checks=CHECKS, kinds={"python"}, pool=None,
@@ -46,7 +46,7 @@ _ARGUMENTS = asset_arguments(
     deps=[
         *(
             dg.AssetDep(dg.AssetKey(table.split("/")), partition_mapping=ALL_SECTIONS)
-            for table in dict.fromkeys((*READ, *_ENCODERS, *PREDICTIONS))
+            for table in dict.fromkeys((*READ, *ENCODER_TABLES, *PREDICTIONS))
         ),
         dg.AssetKey(["folds", "fold_table"]),
         dg.AssetKey(CHAMPION.split("/")),

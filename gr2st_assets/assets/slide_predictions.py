@@ -17,6 +17,7 @@ from gr2st_assets.assets.champion import CHAMPION
 from gr2st_assets.drift_sections import NO_CHAMPION, Comparison
 from gr2st_assets.kinds import Blueprint, ProgressOf, asset_arguments, partitioned_asset
 from gr2st_assets.lake import Lake
+from gr2st_assets.models import ENCODER_TABLES
 from gr2st_assets.partitions import SECTIONS
 from gr2st_assets.resources import Experiment
 from gr2st_assets.selection import SERVED
@@ -25,7 +26,6 @@ from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_core.errors import DataError
-from gr2st_core.models.registry import METHODS
 from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from gr2st_core.settings import Settings
     from gr2st_core.types import Prediction
 
-_ENCODERS = sorted({f"image/embeddings_{name}" for spec in METHODS.values() for name in spec.features})
 _ARGUMENTS = asset_arguments(
     SERVED, code=("gr2st_assets.served", "gr2st_assets.sections", "gr2st_core.evaluation.conformal"), checks=(),
     kinds={"torch"}, pool="gpu",
@@ -110,5 +109,5 @@ slide_predictions = partitioned_asset(
     Blueprint(SERVED, SECTIONS.name, _ARGUMENTS["code_version"], (), None, _open_plans),
     _ARGUMENTS,
     SECTIONS,
-    [*(dg.AssetKey(t.split("/")) for t in ("raw/slides", "raw/spots", *_ENCODERS, CHAMPION, CALIBRATION))],
+    [*(dg.AssetKey(t.split("/")) for t in ("raw/slides", "raw/spots", *ENCODER_TABLES, CHAMPION, CALIBRATION))],
 )

@@ -18,6 +18,7 @@ from gr2st_assets.champions import champions, history
 from gr2st_assets.lake import Lake
 from gr2st_assets.records import Slot
 from gr2st_assets.sections import read_folds
+from gr2st_assets.selection import SERVED
 from gr2st_assets.slots import Variant, section_slot
 from gr2st_core.errors import MissingArtifactError, SettingsError
 from gr2st_core.types import SectionKey
@@ -127,7 +128,7 @@ def choose(lake: Lake, shown: Shown, key: SectionKey, method: str | None = None,
             "readers are shown no such prediction", section=str(key), field=method or name, expected=wanted,
             hint="gr2st materialize, or another --method or --fold",
         )  # fmt: skip
-    return _served(shown, key, event)
+    return _served(lake, shown, key, event)
 
 
 def _variants(entries: Iterable[Slot], table: str, fold_id: str) -> list[Slot]:
@@ -151,10 +152,10 @@ def _out_of_fold(
     return Chosen(key, name, *fold, Variant(*_variant(slot)), own if is_recipe else None, slot, (model, entry.digest))
 
 
-def _served(shown: Shown, key: SectionKey, event: Event) -> Chosen:
+def _served(lake: Lake, shown: Shown, key: SectionKey, event: Event) -> Chosen:
     """Prediction of a section by a champion that was not trained on it."""
     contender = event.contender
-    slot = Slot("serving/slide_predictions", (("cohort", key.cohort), ("section", key.section_id)))
+    slot = section_slot(lake, SERVED, key)
     variant = Variant(contender.panel, contender.target, contender.seed)
     stored = slot if slot in shown.entries else None
     return Chosen(key, contender.name, f"{contender.cohort}/all", "all", variant, event, stored, contender.model)

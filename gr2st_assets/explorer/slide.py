@@ -1,7 +1,6 @@
-"""The slide as the explorer shows it: a small copy, and how large a spot is on it.
+"""The slide as the explorer shows it.
 
-Belongs here: the thumbnail. Does not belong here: opening images
-(``gr2st_core.images``).
+Belongs here: the small copy of its image. Does not belong here: opening images (``gr2st_core.images``).
 """
 
 import io
