@@ -77,7 +77,8 @@ def training_roles(spec: MethodSpec) -> tuple[str, ...]:
 
 def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
     """Digest of a method's settings (under its name or its method's), of how it is built, and of its components."""
-    own = getattr(settings, spec.name, None) or getattr(settings, spec.method, None)
+    names = (spec.settings, spec.name, spec.method)
+    own = next((getattr(settings, name) for name in names if name and hasattr(settings, name)), None)
     parts = [settings_digest(method(name), settings) for name in spec.components]
     facts = [own.digest if own is not None else "", *_construction(spec), *parts]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()

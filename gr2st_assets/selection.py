@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 
 from gr2st_assets.kinds import BLUEPRINTS
 from gr2st_core.errors import SettingsError
-from gr2st_core.models.registry import COLOR, M224, METHODS, method
+from gr2st_core.models.registry import COLOR, METHODS, method
+from gr2st_core.models.spec import M224
 
 MADE_WITH = {"graphs/functional_graph": "gr2st_ours", "evaluation/recall_scores": "low_rank_m224"}
 """Assets that are made where one method is run: they show the inside of its model, or read what it reads."""

@@ -38,11 +38,14 @@ class Needs:
         Whether training sections should carry cell types.
     counts_only
         Whether sections without an image are read too.
+    pixels
+        Whether patches are read from the image itself (``ImageSection.patches``).
     """
 
     features: tuple[str, ...] = ()
     cell_types: bool = False
     counts_only: bool = False
+    pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)

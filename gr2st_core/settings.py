@@ -6,36 +6,26 @@ or anything that depends on the machine.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
+from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
+from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.errors import SettingsError
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the values, keys sorted: the settings hash of a fingerprint."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+from gr2st_core.frozen import Frozen, Share
 
 
-class ImageSettings(_Frozen):
+class ImageSettings(Frozen):
     """How patches are cut and encoded."""
 
     stain: Literal["none", "reinhard"] = Field("none", description="stain normalisation of the whole section")
     batch_size: int = Field(64, ge=1, description="patches encoded at once, at most; memory may lower it")
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """What one section's files may ask of the machine; beyond it the section is refused."""
 
     max_megapixels: int = Field(250, ge=1, description="pixels of an image that is decoded whole")
@@ -49,7 +39,7 @@ class Limits(_Frozen):
 DEFAULT_LIMITS = Limits()
 
 
-class PanelSettings(_Frozen):
+class PanelSettings(Frozen):
     """How the fold-safe panel is chosen (reference: highly variable, detected, recurrent)."""
 
     n_genes: int = Field(785, ge=1, description="panel size, at most")
@@ -57,7 +47,7 @@ class PanelSettings(_Frozen):
     min_detected: float = Field(0.10, ge=0, le=1, description="share of training spots that must express a gene")
 
 
-class GraphSettings(_Frozen):
+class GraphSettings(Frozen):
     """Spatial and functional graph."""
 
     radius_pitches: float = Field(3.0, gt=0, description="spots closer than this are neighbours (strict)")
@@ -67,7 +57,7 @@ class GraphSettings(_Frozen):
     max_degree: int = Field(64, ge=1, description="functional neighbours per spot, at most")
 
 
-class Gr2stSettings(_Frozen):
+class Gr2stSettings(Frozen):
     """The GR2ST network and its training.
 
     Defaults are those of the best inner scores on her2st without section C5. Within their noise (0.003) and therefore
@@ -107,7 +97,7 @@ class Gr2stSettings(_Frozen):
     graph: GraphSettings = GraphSettings()
 
 
-class PublishedSettings(_Frozen):
+class PublishedSettings(Frozen):
     """What both published states of GR2ST share; every default as published unless it says otherwise."""
 
     d_embedding: int = Field(256, ge=8)
@@ -150,21 +140,21 @@ class Gr2stR2Settings(PublishedSettings):
     retrieval_weight: float = Field(0.4, ge=0, le=1, description="share of retrieval in the prediction")
 
 
-class RidgeSettings(_Frozen):
+class RidgeSettings(Frozen):
     """Ridge on patch features; the penalty is chosen inside training."""
 
     penalties: tuple[float, ...] = Field((1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6))
     max_pcs: int = Field(256, ge=1)
 
 
-class KnnSettings(_Frozen):
+class KnnSettings(Frozen):
     """Mean expression of the nearest training spots in feature space; k is chosen inside training."""
 
     neighbours: tuple[int, ...] = Field((25, 50, 100, 200, 400))
     max_pcs: int = Field(256, ge=1)
 
 
-class LowRankSettings(_Frozen):
+class LowRankSettings(Frozen):
     """Low-rank kernel ridge on feature blocks; the grid that is searched inside training (accuracy.md 6)."""
 
     depth_exponents: tuple[NonNegativeFloat, ...] = Field(
@@ -183,14 +173,14 @@ class LowRankSettings(_Frozen):
     clip: float = Field(8.0, gt=0, description="features are cut at this many standard deviations")
 
 
-class BlendSettings(_Frozen):
+class BlendSettings(Frozen):
     """Mixture of methods; weights are chosen inside training."""
 
     steps: int = Field(10, ge=1, le=20, description="weights are multiples of one over this")
     margin: float = Field(0.002, ge=0, description="inner correlation that every further part must add")
 
 
-class StudySettings(_Frozen):
+class StudySettings(Frozen):
     """Values that the sensitivity study of GR2ST tries beside the base's own."""
 
     max_degrees: tuple[PositiveInt, ...] = (16, 256)
@@ -206,7 +196,7 @@ class StudySettings(_Frozen):
     )
 
 
-class EvaluationSettings(_Frozen):
+class EvaluationSettings(Frozen):
     """Noise ceiling, equal depth, shuffled control, top genes, intervals."""
 
     n_thinnings: int = Field(10, ge=1, description="binomial halves per section for the noise ceiling")
@@ -235,7 +225,7 @@ class EvaluationSettings(_Frozen):
         return EvaluationSettings(n_recall_draws=self.n_recall_draws, n_permutations=self.n_permutations).digest
 
 
-class ServingSettings(_Frozen):
+class ServingSettings(Frozen):
     """What is served: which methods compete for it, and what a challenger must show to take over.
 
     ``min_signal`` is 0.05 since ridge trained on exchanged counts scores up to 0.03 by chance, in all patients alike:
@@ -262,7 +252,7 @@ class ServingSettings(_Frozen):
     )
 
 
-class IntervalSettings(_Frozen):
+class IntervalSettings(Frozen):
     """How prediction intervals are calibrated."""
 
     level: float = Field(0.9, gt=0, lt=1, description="nominal coverage")
@@ -270,7 +260,7 @@ class IntervalSettings(_Frozen):
     draw_seed: int = Field(0, ge=0, description="of that draw")
 
 
-class DriftSettings(_Frozen):
+class DriftSettings(Frozen):
     """How spots and sections are compared with those that a champion was trained on."""
 
     n_spots: int = Field(5000, ge=1, description="training spots kept, drawn from all training sections alike")
@@ -279,7 +269,7 @@ class DriftSettings(_Frozen):
     spot_level: float = Field(0.95, gt=0, lt=1, description="share of left-out training spots that are not flagged")
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """All settings of one project."""
 
     limits: Limits = DEFAULT_LIMITS
@@ -292,6 +282,8 @@ class Settings(_Frozen):
     knn: KnnSettings = KnnSettings()
     low_rank: LowRankSettings = LowRankSettings()
     blend: BlendSettings = BlendSettings()
+    histogene: HisToGeneSettings = HisToGeneSettings()
+    histogene_small: HisToGeneSettings = HISTOGENE_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

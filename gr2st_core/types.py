@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +167,33 @@ class CellTypes:
         return replace(self, proportions=self.proportions[index])
 
 
+class PatchReader(Protocol):
+    """Cuts patches from a section's image when they are asked for."""
+
+    def __call__(self, pixel_xy: FloatArray, um_per_px: float, *, span_um: float, input_px: int) -> NDArray[np.uint8]:
+        """Patches centred on places of the image.
+
+        Parameters
+        ----------
+        pixel_xy
+            Centres, x right, y down, shape ``(n, 2)``.
+        span_um
+            Side of a patch in micrometres.
+        input_px
+            Side of a patch in pixels as it comes out.
+
+        Returns
+        -------
+        RGB, uint8 ``(n, input_px, input_px, 3)``.
+
+        Raises
+        ------
+        ImageError
+            The image is damaged, or too coarse for the span.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ImageSection:
     """A section as a query sees it: image, coordinates, features; no counts.
@@ -191,6 +218,8 @@ class ImageSection:
         Derived from the image, or None.
     image_path
         The H&E image, or None.
+    patches
+        Reads patches of the image as they are needed; None without an image, or where no method needs pixels.
     """
 
     key: SectionKey
@@ -203,6 +232,7 @@ class ImageSection:
     features: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     cell_types: CellTypes | None = None
     image_path: Path | None = None
+    patches: PatchReader | None = None
 
     def __post_init__(self) -> None:
         where = str(self.key)
@@ -227,6 +257,11 @@ class ImageSection:
     def n_spots(self) -> int:
         """Number of spots."""
         return len(self.spot_ids)
+
+    @property
+    def shows_tissue(self) -> bool:
+        """Whether anything of the image can be read: patch features or patches themselves."""
+        return bool(self.features) or self.patches is not None
 
     @property
     def pitch_xy(self) -> FloatArray:

@@ -25,7 +25,7 @@ from gr2st_assets.resources import LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_assets.work import FoldWork
-from gr2st_core.models.registry import M224
+from gr2st_core.models.spec import M224
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,69 +8,25 @@ A name is ``<method>_<profile>``: lower case, digits and ``_``, since tables are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from gr2st_core.errors import SettingsError
+from gr2st_core.models.comparators.specs import COMPARATORS
+from gr2st_core.models.spec import M224, MethodSpec
 from gr2st_core.settings import Settings
 
 if TYPE_CHECKING:
-    from gr2st_core.predictor import Needs, Predictor
+    from gr2st_core.predictor import Predictor
 
 COLOR = ("color_texture",)
-M224 = ("efficientnet_lite0",)
 M224_M448 = ("efficientnet_lite0", "efficientnet_lite0_309um")
 ROTATED = ("efficientnet_lite0_rot", "efficientnet_lite0_309um_rot", *COLOR)
 
 BLENDED = ("low_rank_tcg_counts", "knn_m224", "gr2st_ours")
 """Methods that the blend is made of, from the most cautious."""
-
-
-@dataclass(frozen=True, slots=True)
-class MethodSpec:
-    """One method under one profile.
-
-    Attributes
-    ----------
-    features
-        Encoders whose patch features it reads, in the order of concatenation.
-    cell_types
-        Whether training sections should carry cell types.
-    counts_only
-        Whether it learns from sections without an image too.
-    target_free
-        Whether training is the same whatever the target.
-    components
-        Names of the methods it is made of.
-    build
-        Makes the unfitted method; imports it first. A function of this module, or a ``partial`` of one: its source says
-        what the method is made from.
-    """
-
-    method: str
-    profile: str
-    description: str
-    build: Callable[[Settings], Predictor]
-    features: tuple[str, ...] = ()
-    cell_types: bool = False
-    counts_only: bool = False
-    target_free: bool = False
-    components: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """``<method>_<profile>``."""
-        return f"{self.method}_{self.profile}"
-
-    @property
-    def needs(self) -> Needs:
-        """What the method reads of a section."""
-        from gr2st_core.predictor import Needs
-
-        return Needs(features=self.features, cell_types=self.cell_types, counts_only=self.counts_only)
 
 
 def _gr2st(block_set: str, profile: str, settings: Settings) -> Predictor:
@@ -198,6 +154,7 @@ _SPECS = (
         counts_only=True,
         components=BLENDED,
     ),
+    *COMPARATORS,
     MethodSpec("ridge", "m224", "ridge on EfficientNet-Lite0 features", _ridge_m224, M224),
     MethodSpec("ridge", "color", "ridge on colour and texture", _ridge_color, COLOR),
     MethodSpec("knn", "m224", "nearest training spots by EfficientNet-Lite0 features", _knn_m224, M224),

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from gr2st_core.models.registry import COLOR, M224
+from gr2st_core.models.registry import COLOR
+from gr2st_core.models.spec import M224
 from gr2st_core.settings import Gr2stSettings, Settings
 from gr2st_core.training.folds import Fold
 from gr2st_core.types import Panel

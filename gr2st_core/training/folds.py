@@ -221,7 +221,7 @@ def inner_splits(sections: Sequence[TrainSection], outer: SplitUnit = "patient")
 
     With two training patients or more each is left out in turn; with one patient, or where the outer fold holds out
     a section whose patient may be in training, each section; with one section each of its four spatial quadrants,
-    which differ by at most one spot in size. Sections without patch features are left aside.
+    which differ by at most one spot in size. Sections without patch features or patches are left aside.
 
     Parameters
     ----------
@@ -231,11 +231,11 @@ def inner_splits(sections: Sequence[TrainSection], outer: SplitUnit = "patient")
     Raises
     ------
     SplitError
-        No section has features, or a split would be empty.
+        No section has either, or a split would be empty.
     """
-    usable = sorted((s for s in sections if s.image.features), key=lambda s: s.key)
+    usable = sorted((s for s in sections if s.image.shows_tissue), key=lambda s: s.key)
     if not usable:
-        raise SplitError("inner splits need a training section with patch features", found=len(sections))
+        raise SplitError("inner splits need a training section with an image that can be read", found=len(sections))
     patients = patients_of(usable)
     if len(patients) > 1 and outer != "section":
         return [_leave_out(usable, patient) for patient in patients]
@@ -280,5 +280,5 @@ def quadrants(pixel_xy: NDArray[np.floating]) -> list[NDArray[np.bool_]]:
 
 def split_digest(sections: Sequence[TrainSection]) -> str:
     """SHA-256 of which spots of which sections and patients were trained on, whatever their order."""
-    rows = [(str(s.key), s.patient_id, bool(s.image.features), sorted(s.image.spot_ids.tolist())) for s in sections]
+    rows = [(str(s.key), s.patient_id, s.image.shows_tissue, sorted(s.image.spot_ids.tolist())) for s in sections]
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()

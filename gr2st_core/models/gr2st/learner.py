@@ -7,14 +7,14 @@ choice of sections (``predictor``).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gr2st_core.errors import CheckpointError, NonFiniteError
+from gr2st_core.errors import NonFiniteError
 from gr2st_core.models.blend.mixture import SectionMoments
 from gr2st_core.models.blocks import Block
 from gr2st_core.models.gr2st import losses
@@ -27,6 +27,7 @@ from gr2st_core.models.gr2st.units import fit_units
 from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import Gr2stSettings
 from gr2st_core.training.loop import SCORE, seeded
+from gr2st_core.training.snapshots import restore_tensors, snapshot_tensors
 from gr2st_core.types import TrainSection
 
 
@@ -114,11 +115,7 @@ class Gr2stLearner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and optimiser state."""
-        moments = self.optimiser.state_dict()["state"]
-        return {
-            **{f"network.{name}": tensor for name, tensor in self.network.state_dict().items()},
-            **{f"optimiser.{i}.{name}": tensor for i, state in moments.items() for name, tensor in state.items()},
-        }
+        return snapshot_tensors(self.network, self.optimiser)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from what `tensors` returned.
@@ -127,16 +124,7 @@ class Gr2stLearner:
         ------
         CheckpointError
         """
-        own = dict(_part(tensors, "network"))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _part(tensors, "optimiser"):
-            index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        try:
-            self.network.load_state_dict(own)
-        except RuntimeError as error:
-            raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        restore_tensors(self.network, self.optimiser, tensors)
 
     def _pair(
         self, section: TrainSection, features: NDArray[np.float32], request: FitRequest
@@ -183,7 +171,3 @@ def _optimiser(network: Gr2stNetwork, settings: Gr2stSettings) -> torch.optim.Ad
             (free if exempt else decayed).append(parameter)
     groups = [{"params": decayed}, {"params": free, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
-
-
-def _part(tensors: Mapping[str, Tensor], part: str) -> Iterator[tuple[str, Tensor]]:
-    return ((name[len(part) + 1 :], tensor) for name, tensor in tensors.items() if name.startswith(f"{part}."))

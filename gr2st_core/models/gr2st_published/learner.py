@@ -7,19 +7,19 @@ Belongs here: what a step minimises, and with which optimiser. Does not belong h
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from gr2st_core.errors import CheckpointError
 from gr2st_core.models.gr2st_published.attention import MATRIX_UP_TO
 from gr2st_core.models.gr2st_published.batch import Batch, as_batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork, build_network
 from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 from gr2st_core.training.loop import seeded
+from gr2st_core.training.snapshots import restore_tensors, snapshot_tensors
 from gr2st_core.training.steps import CapturedStep, PlainStep, Step, restart, set_rate
 from gr2st_core.types import Panel, TrainSection
 
@@ -75,12 +75,8 @@ class PublishedLearner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters, and in R2 the optimiser's state; R1's ends with the epoch."""
-        kept = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        if isinstance(self.settings, Gr2stR1Settings):
-            return kept
-        moments = self.optimiser.state_dict()["state"]
-        state = {f"optimiser.{i}.{name}": tensor for i, own in moments.items() for name, tensor in own.items()}
-        return {**kept, **state}
+        kept = None if isinstance(self.settings, Gr2stR1Settings) else self.optimiser
+        return snapshot_tensors(self.network, kept)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from what `tensors` returned.
@@ -89,15 +85,7 @@ class PublishedLearner:
         ------
         CheckpointError
         """
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _part(tensors, "optimiser"):
-            index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        try:
-            self.network.load_state_dict(dict(_part(tensors, "network")))
-        except RuntimeError as error:
-            raise CheckpointError(f"a training snapshot does not fit the network: {error}") from error
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        restore_tensors(self.network, self.optimiser, tensors)
         self._step = self._launcher()  # what was captured reads the tensors from before
 
     def _launcher(self) -> Step:
@@ -151,7 +139,3 @@ def _adam(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-
-
-def _part(tensors: Mapping[str, Tensor], part: str) -> Iterator[tuple[str, Tensor]]:
-    return ((name[len(part) + 1 :], tensor) for name, tensor in tensors.items() if name.startswith(f"{part}."))

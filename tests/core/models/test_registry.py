@@ -15,12 +15,14 @@ import pytest
 from scipy import sparse
 
 from gr2st_core.errors import CheckpointError, LeakageError, MissingArtifactError, SettingsError
+from gr2st_core.models.comparators.specs import COMPARATORS
 from gr2st_core.models.registry import M224_M448, METHODS, ROTATED, method
 from gr2st_core.settings import Settings
 from gr2st_core.types import Counts
 
-PLAIN = [name for name, spec in METHODS.items() if spec.method not in ("gr2st", "blend")]
-"""Methods of plain arrays; the network, and the mixture that holds one, have tests of their own."""
+NETWORKS = {"gr2st", "blend", *(spec.method for spec in COMPARATORS)}
+PLAIN = [name for name, spec in METHODS.items() if spec.method not in NETWORKS]
+"""Methods of plain arrays; networks, and the mixture that holds one, have tests of their own."""
 
 ON_FEATURES = [name for name in PLAIN if METHODS[name].features]
 ENCODERS = (*M224_M448, *ROTATED)
@@ -57,6 +59,10 @@ def test_names_can_name_tables() -> None:
         "low_rank_tcg",
         "low_rank_tcg_counts",
         "blend_default",
+        "histogene_published",
+        "histogene_features",
+        "histogene_published_small",
+        "histogene_features_small",
         "ridge_m224",
         "ridge_color",
         "knn_m224",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gr2st_core.models.registry import COLOR, M224
+from gr2st_core.models.registry import COLOR
+from gr2st_core.models.spec import M224
 from gr2st_core.settings import Gr2stSettings, Settings, StudySettings
 from gr2st_core.studies.changes import LABELS, Base, ablations, sensitivities
 from gr2st_core.training.folds import Fold

@@ -1,0 +1,53 @@
+"""What the learner asks of a comparator's network.
+
+Belongs here: the base class, and reading rows in portions. Does not belong here: any system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
+
+PORTION = 256
+"""Spots whose patches are in a stem at once when predicting."""
+
+
+class SectionNetwork(nn.Module):
+    """From a section to its expression, all spots at once.
+
+    ``forward`` is a function of its input alone in evaluation mode, and permuting spots permutes what it returns.
+    """
+
+    def forward(self, inputs: SectionInputs) -> Tensor:
+        """Predict expression in target units, float32 ``(n_spots, n_genes)``."""
+        raise NotImplementedError
+
+    def loss_terms(self, inputs: SectionInputs, truth: SectionTruth) -> dict[str, Tensor]:
+        """Terms of the loss of a section, and what is minimised as ``total``."""
+        mse = mse_loss(self(inputs), truth.expression)
+        return {"mse": mse, "total": mse}
+
+
+def in_portions(stem: Callable[[Tensor], Tensor], spots: Tensor, *, whole: bool) -> Tensor:
+    """Run a stem over rows, in portions where memory would be short and rows do not depend on each other.
+
+    Parameters
+    ----------
+    whole
+        In training: batch normalisation reads all rows of a section, and gradients need them anyway.
+    """
+    if whole:
+        return stem(spots)
+    return torch.cat([stem(portion) for portion in spots.split(PORTION)])
+
+
+def without_counters(network: nn.Module) -> None:
+    """Drop the counts of batches that normalisation layers keep and nothing reads."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):  # noqa: SLF001 - torch has no public name for them all
+            module.register_buffer("num_batches_tracked", None)

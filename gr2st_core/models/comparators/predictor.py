@@ -1,0 +1,183 @@
+"""A comparator as a method: choose the number of epochs inside training, then train on all of it.
+
+Belongs here: the course of a fit, the account of it, and how a stored model comes back, for every system that takes a
+section at once. Does not belong here: networks (a folder per system), a step (``learner``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pandas as pd
+import torch
+
+from gr2st_core.comparator_settings.base import ComparatorSettings
+from gr2st_core.models.comparators.fitted import FittedSections
+from gr2st_core.models.comparators.lazy import LazySections
+from gr2st_core.models.comparators.learner import SectionLearner
+from gr2st_core.models.comparators.network import SectionNetwork, without_counters
+from gr2st_core.models.comparators.sources import Source
+from gr2st_core.models.gr2st.fitted import round_matrices
+from gr2st_core.models.gr2st.stored import load_into, part_of, read_config, require_finite, require_kind, require_known
+from gr2st_core.predictor import FitRequest, ModelState
+from gr2st_core.training.device import pick_device
+from gr2st_core.training.folds import InnerSplit, inner_splits, middle_split, split_digest
+from gr2st_core.training.loop import Run, seeded, train
+from gr2st_core.types import TrainSection
+
+SettingsT = TypeVar("SettingsT", bound=ComparatorSettings)
+
+
+class SectionPredictor(Generic[SettingsT]):
+    """A system that trains on whole sections and predicts a section at once.
+
+    A system is a subclass that names itself, builds its network, and says where it departs from what was published.
+
+    Parameters
+    ----------
+    profile
+        Which form of the system, and in which size: ``published``, ``features``, each also ``_small``.
+    source
+        Where spots' rows come from.
+    settings
+        Of network and training.
+    """
+
+    method: ClassVar[str]
+    deviations: ClassVar[tuple[str, ...]] = ()
+    """What differs from the published system in every profile, and why."""
+
+    def __init__(self, profile: str, source: Source, settings: SettingsT) -> None:
+        self.profile, self.source, self.settings = profile, source, settings
+        self.needs = source.needs
+
+    def network(self, row_shape: tuple[int, ...], n_genes: int) -> SectionNetwork:
+        """Build the network with fresh parameters drawn from torch's current random state.
+
+        Parameters
+        ----------
+        row_shape
+            Of a spot's input.
+        """
+        raise NotImplementedError
+
+    def optimiser(self, network: SectionNetwork) -> torch.optim.Optimizer:
+        """Make the optimiser of all parameters."""
+        options = self.settings
+        return torch.optim.Adam(
+            network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+
+    def fit(self, request: FitRequest) -> FittedSections:
+        """Train; sections without an image are left aside.
+
+        Raises
+        ------
+        NonFiniteError, MissingArtifactError, SplitError
+        CheckpointError
+            ``request.workdir`` holds another job's snapshots.
+        """
+        sections = self.source.usable(request.sections)
+        split = middle_split(inner_splits(sections, request.split_unit))
+        inner, _ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
+        refit, learner = self._train(request, "refit", sections, [], inner.best_epoch)
+        round_matrices(learner.network)
+        return FittedSections(
+            learner.network.eval(),
+            learner.train.reader,
+            self.settings.n_positions,
+            request.panel,
+            self._account(request, sections, split, inner),
+            pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True),
+        )
+
+    def load(self, state: ModelState) -> FittedSections:
+        """Restore a trained model; its predictions are those of the model that was stored.
+
+        Raises
+        ------
+        CheckpointError
+            A name, shape, type or number in the state is not what the config says.
+        """
+        require_kind(state, self.method, self.profile, self.needs.features)
+        settings, panel = read_config(state.config, type(self.settings))
+        require_finite(state)
+        reader = self.source.restore(part_of(state.weights, "source"))
+        with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
+            network = type(self)(self.profile, self.source, settings).built(reader.shape, len(panel))
+        load_into(network, part_of(state.weights, "network"))
+        require_known(state, network, {"source": reader.to_arrays()})
+        device = pick_device()
+        return FittedSections(
+            network.to(device).eval(), reader, settings.n_positions, panel, state.config, state.history
+        )
+
+    def built(self, row_shape: tuple[int, ...], n_genes: int) -> SectionNetwork:
+        """Network as it is trained and stored."""
+        network = self.network(row_shape, n_genes)
+        without_counters(network)
+        return network
+
+    def _train(
+        self,
+        request: FitRequest,
+        stage: str,
+        sections: Sequence[TrainSection],
+        validation: Sequence[TrainSection],
+        epochs: int,
+    ) -> tuple[Run, SectionLearner]:
+        device, reader = pick_device(), self.source.fit(sections)
+        with seeded(request.seed, "initialisation"):
+            network = self.built(reader.shape, len(request.panel)).to(device)
+
+        def lazily(own: Sequence[TrainSection]) -> LazySections:
+            positions = self.settings.n_positions
+            return LazySections(own, reader, request.panel, request.target, n_positions=positions, device=device)
+
+        learner = SectionLearner(
+            network, self.optimiser(network), lazily(sections), lazily(validation), self.settings.rate
+        )
+        run = train(
+            learner,
+            stage=stage,
+            epochs=epochs,
+            seed=request.seed,
+            patience=self.settings.patience if validation else None,
+            snapshot=None if request.workdir is None else request.workdir / f"{stage}.safetensors",
+            job=self._job(request, sections),
+            progress=request.progress,
+        )
+        return run, learner
+
+    def _account(
+        self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run
+    ) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "profile": self.profile,
+            "features": list(self.needs.features),
+            "settings": self.settings.model_dump(mode="json"),
+            "target": request.target,
+            "panel": {"name": request.panel.name, "genes": list(request.panel.genes)},
+            "seed": request.seed,
+            "sections": [str(section.key) for section in sections],
+            "split_digest": split_digest(sections),
+            "n_steps": inner.best_epoch * len(sections),
+            "inner": {
+                "unit": split.unit,
+                "train": [str(section.key) for section in split.train],
+                "validation": [str(section.key) for section in split.validation],
+                "split_digest": split_digest(split.train),
+                "chosen_epoch": inner.best_epoch,
+                "best_score": inner.best_score if math.isfinite(inner.best_score) else None,
+            },
+            "notes": list(self.deviations),
+        }
+
+    def _job(self, request: FitRequest, sections: Sequence[TrainSection]) -> str:
+        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed]
+        return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
