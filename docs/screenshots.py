@@ -28,7 +28,7 @@ from gr2st_assets.project import home, prepare_environment
 
 IMAGES = Path(__file__).parent / "images"
 VIEWPORT = {"width": 1400, "height": 900}
-MOST_BYTES = 200_000
+MOST_BYTES = 250_000
 START_S, WAIT_MS, SETTLE_MS = 180, 60_000, 1500
 
 
@@ -61,8 +61,12 @@ def show_picture(page: Page) -> None:
 
 
 def choose_spot(page: Page) -> None:
-    """Click a spot in the middle of the first map."""
-    page.locator("canvas").first.click()
+    """Click the spot in the middle of the list, on the first map."""
+    x, y = page.evaluate(
+        "explorer.then(({camera: {screen}}) => { const k = 2 * Math.floor(screen.length / 4); "
+        "return [screen[k], screen[k + 1]]; })"
+    )
+    page.locator(".stage").first.click(position={"x": x, "y": y})
 
 
 SHOTS = (

@@ -158,7 +158,7 @@ def test_a_clicked_spot_tells_region_reference_spots_and_neighbours(opened) -> N
         assert page.text_content("#edge-note").startswith("4 neighbours")
         shown = facts(page, "#spot-facts")
         assert shown["region"] == ("not labelled", None)
-        assert float(shown["out-of-distribution quantile"][1]) == pytest.approx(view.spots.quantile[5], abs=1e-6)
+        assert float(shown["out of distribution"][1]) == pytest.approx(view.spots.quantile[5], abs=1e-6)
         page.keyboard.press("Escape")
         assert facts(page, "#spot-facts") == {}
 

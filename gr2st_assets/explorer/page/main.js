@@ -23,7 +23,7 @@ class Explorer {
       ...(isMeasured && { observed: new Panel("observed", "Observed", maps.sequential) }),
       predicted: new Panel("predicted", "Predicted", maps.sequential),
       ...(isMeasured && { error: new Panel("error", "Error: predicted − observed", maps.signed) }),
-      halfWidth: new Panel("uncertainty", "Uncertainty: half width of the interval", maps.width),
+      halfWidth: new Panel("uncertainty", "Uncertainty: half width", maps.width),
     };
     byId("panels").append(...Object.values(panels).map((panel) => panel.root));
     return panels;

@@ -1,7 +1,7 @@
 "use strict";
 // What is said of one spot and of one gene, in text. Names come from files: they are written as text, never as markup.
 
-const NO_REGION = "not labelled", QUANTILE = "out-of-distribution quantile";
+const NO_REGION = "not labelled", QUANTILE = "out of distribution";
 
 // Pairs of name and value; a number also with all its digits.
 function spotFacts(page, values, spot) {
