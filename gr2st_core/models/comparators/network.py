@@ -1,6 +1,6 @@
 """What the learner asks of a comparator's network.
 
-Belongs here: the base class, and reading rows in portions. Does not belong here: any system.
+Belongs here: the base classes, and reading rows in portions. Does not belong here: any system.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ PORTION = 256
 """Spots whose patches are in a stem at once when predicting."""
 
 
-class SectionNetwork(nn.Module):
+class ComparatorNetwork(nn.Module):
+    """What can be trained on sections."""
+
+    def loss_terms(self, inputs: SectionInputs, truth: SectionTruth) -> dict[str, Tensor]:
+        """Terms of the loss of spots of one section, and what is minimised as ``total``."""
+        raise NotImplementedError
+
+
+class SectionNetwork(ComparatorNetwork):
     """From a section to its expression, all spots at once.
 
     ``forward`` is a function of its input alone in evaluation mode, and permuting spots permutes what it returns.
