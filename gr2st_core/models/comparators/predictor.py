@@ -65,6 +65,20 @@ class SectionPredictor(Generic[SettingsT]):
         """
         raise NotImplementedError
 
+    def initialise(self, network: SectionNetwork) -> tuple[str, ...]:  # noqa: ARG002 - for those that start elsewhere
+        """Give a fresh network what does not start at random; only training calls this, never loading.
+
+        Returns
+        -------
+        Sentences on where it starts, for the account.
+
+        Raises
+        ------
+        CheckpointError
+            A file to start from does not fit.
+        """
+        return ()
+
     def optimiser(self, network: SectionNetwork) -> torch.optim.Optimizer:
         """Make the optimiser of all parameters."""
         options = self.settings
@@ -79,19 +93,19 @@ class SectionPredictor(Generic[SettingsT]):
         ------
         NonFiniteError, MissingArtifactError, SplitError
         CheckpointError
-            ``request.workdir`` holds another job's snapshots.
+            ``request.workdir`` holds another job's snapshots, or a file to start from does not fit.
         """
         sections = self.source.usable(request.sections)
         split = middle_split(inner_splits(sections, request.split_unit))
-        inner, _ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
-        refit, learner = self._train(request, "refit", sections, [], inner.best_epoch)
+        inner, *_ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
+        refit, learner, started = self._train(request, "refit", sections, [], inner.best_epoch)
         round_matrices(learner.network)
         return FittedSections(
             learner.network.eval(),
             learner.train.reader,
             self.settings.n_positions,
             request.panel,
-            self._account(request, sections, split, inner),
+            self._account(request, sections, split, inner, started),
             pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True),
         )
 
@@ -129,10 +143,11 @@ class SectionPredictor(Generic[SettingsT]):
         sections: Sequence[TrainSection],
         validation: Sequence[TrainSection],
         epochs: int,
-    ) -> tuple[Run, SectionLearner]:
+    ) -> tuple[Run, SectionLearner, tuple[str, ...]]:
         device, reader = pick_device(), self.source.fit(sections)
         with seeded(request.seed, "initialisation"):
             network = self.built(reader.shape, len(request.panel)).to(device)
+        started = self.initialise(network)
 
         def lazily(own: Sequence[TrainSection]) -> LazySections:
             positions = self.settings.n_positions
@@ -148,13 +163,18 @@ class SectionPredictor(Generic[SettingsT]):
             seed=request.seed,
             patience=self.settings.patience if validation else None,
             snapshot=None if request.workdir is None else request.workdir / f"{stage}.safetensors",
-            job=self._job(request, sections),
+            job=self._job(request, sections, started),
             progress=request.progress,
         )
-        return run, learner
+        return run, learner, started
 
     def _account(
-        self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run
+        self,
+        request: FitRequest,
+        sections: Sequence[TrainSection],
+        split: InnerSplit,
+        inner: Run,
+        started: tuple[str, ...],
     ) -> dict[str, Any]:
         return {
             "method": self.method,
@@ -175,9 +195,9 @@ class SectionPredictor(Generic[SettingsT]):
                 "chosen_epoch": inner.best_epoch,
                 "best_score": inner.best_score if math.isfinite(inner.best_score) else None,
             },
-            "notes": list(self.deviations),
+            "notes": [*self.deviations, *started],
         }
 
-    def _job(self, request: FitRequest, sections: Sequence[TrainSection]) -> str:
-        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed]
+    def _job(self, request: FitRequest, sections: Sequence[TrainSection], started: tuple[str, ...]) -> str:
+        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed, *started]
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
