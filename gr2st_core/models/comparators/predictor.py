@@ -69,6 +69,20 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
         """
         raise NotImplementedError
 
+    def initialise(self, network: NetworkT) -> tuple[str, ...]:  # noqa: ARG002 - for those that start elsewhere
+        """Give a fresh network what does not start at random; only training calls this, never loading.
+
+        Returns
+        -------
+        Sentences on where it starts, for the account.
+
+        Raises
+        ------
+        CheckpointError
+            A file to start from does not fit.
+        """
+        return ()
+
     def optimiser(self, network: NetworkT) -> torch.optim.Optimizer:
         """Make the optimiser of all parameters."""
         options = self.settings
@@ -112,15 +126,15 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
         ------
         NonFiniteError, MissingArtifactError, SplitError
         CheckpointError
-            ``request.workdir`` holds another job's snapshots.
+            ``request.workdir`` holds another job's snapshots, or a file to start from does not fit.
         """
         sections = self.source.usable(request.sections)
         split = middle_split(inner_splits(sections, request.split_unit))
-        inner, _ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
-        refit, learner = self._train(request, "refit", sections, [], inner.best_epoch)
+        inner, *_ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
+        refit, learner, started = self._train(request, "refit", sections, [], inner.best_epoch)
         round_matrices(learner.network)
         learner.network.eval()
-        account = self._account(request, sections, split, inner, learner.n_steps * refit.epoch)
+        account = self._account(request, sections, split, inner, started, learner.n_steps * refit.epoch)
         history = pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True)
         return self.fitted(learner, request.panel, account, history)
 
@@ -155,10 +169,11 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
         sections: Sequence[TrainSection],
         validation: Sequence[TrainSection],
         epochs: int,
-    ) -> tuple[Run, ComparatorLearner[NetworkT]]:
+    ) -> tuple[Run, ComparatorLearner[NetworkT], tuple[str, ...]]:
         device, reader = pick_device(), self.source.fit(sections)
         with seeded(request.seed, "initialisation"):
             network = self.built(reader.shape, len(request.panel)).to(device)
+        started = self.initialise(network)
 
         def lazily(own: Sequence[TrainSection]) -> LazySections:
             positions = self.settings.n_positions
@@ -172,13 +187,19 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
             seed=request.seed,
             patience=self.settings.patience if validation else None,
             snapshot=None if request.workdir is None else request.workdir / f"{stage}.safetensors",
-            job=self._job(request, sections),
+            job=self._job(request, sections, started),
             progress=request.progress,
         )
-        return run, learner
+        return run, learner, started
 
     def _account(
-        self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run, n_steps: int
+        self,
+        request: FitRequest,
+        sections: Sequence[TrainSection],
+        split: InnerSplit,
+        inner: Run,
+        started: tuple[str, ...],
+        n_steps: int,
     ) -> dict[str, Any]:
         return {
             "method": self.method,
@@ -199,11 +220,11 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
                 "chosen_epoch": inner.best_epoch,
                 "best_score": inner.best_score if math.isfinite(inner.best_score) else None,
             },
-            "notes": list(self.deviations),
+            "notes": [*self.deviations, *started],
         }
 
-    def _job(self, request: FitRequest, sections: Sequence[TrainSection]) -> str:
-        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed]
+    def _job(self, request: FitRequest, sections: Sequence[TrainSection], started: tuple[str, ...]) -> str:
+        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed, *started]
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
 
 
