@@ -24,7 +24,6 @@ from gr2st_core.training.loop import SCORE
 from gr2st_core.training.snapshots import restore_tensors, snapshot_tensors
 from gr2st_core.training.steps import set_rate
 
-
 NetworkT = TypeVar("NetworkT", bound=ComparatorNetwork)
 Predict = Callable[[SectionInputs], Tensor]
 """From a section to its expression in target units, ``(n_spots, n_genes)``."""
