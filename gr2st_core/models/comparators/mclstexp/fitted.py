@@ -45,7 +45,8 @@ class FittedMclStExp(FittedComparator):
         MissingArtifactError
             The section has no image, or not the features that the method reads.
         """
-        return Prediction(section.key, section.spot_ids, self.panel.genes, self._look_up(section).expression)
+        found = self._look_up(section)
+        return Prediction(section.key, section.spot_ids, self.panel.genes, found.expression)
 
     def references(self, section: ImageSection, k: int) -> References:
         """Name the training spots that a prediction averages: see ``LooksUp``."""
