@@ -45,6 +45,10 @@ class SectionInputs:
             torch.from_numpy(section.pitch_xy.astype(np.float32)),
         )
 
+    def rows(self, index: Tensor) -> SectionInputs:
+        """The chosen spots, in the order of int64 ``index``."""
+        return SectionInputs(self.spots[index], self.grid[index], self.pitch_xy[index])
+
     def to(self, device: torch.device) -> SectionInputs:
         """Move all tensors."""
         return SectionInputs(self.spots.to(device), self.grid.to(device), self.pitch_xy.to(device))
@@ -79,6 +83,10 @@ class SectionTruth:
             torch.from_numpy(counts),
             torch.from_numpy(totals / np.float32(np.median(totals))),
         )
+
+    def rows(self, index: Tensor) -> SectionTruth:
+        """The chosen spots, in the order of int64 ``index``."""
+        return SectionTruth(self.expression[index], self.counts[index], self.size_factors[index])
 
     def to(self, device: torch.device) -> SectionTruth:
         """Move all tensors."""

@@ -1,6 +1,6 @@
 """What the learner asks of a comparator's network.
 
-Belongs here: the base class, and reading rows in portions. Does not belong here: any system.
+Belongs here: the base classes, and reading rows in portions. Does not belong here: any system.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ PORTION = 256
 """Spots whose patches are in a stem at once when predicting."""
 
 
-class SectionNetwork(nn.Module):
+class ComparatorNetwork(nn.Module):
+    """What can be trained on sections."""
+
+    def loss_terms(self, inputs: SectionInputs, truth: SectionTruth) -> dict[str, Tensor]:
+        """Terms of the loss of spots of one section, and what is minimised as ``total``."""
+        raise NotImplementedError
+
+
+class SectionNetwork(ComparatorNetwork):
     """From a section to its expression, all spots at once.
 
     ``forward`` is a function of its input alone in evaluation mode, and permuting spots permutes what it returns.
@@ -47,7 +55,12 @@ def in_portions(stem: Callable[[Tensor], Tensor], spots: Tensor, *, whole: bool)
 
 
 def without_counters(network: nn.Module) -> None:
-    """Drop the counts of batches that normalisation layers keep and nothing reads."""
+    """Drop the counts of batches that normalisation layers keep and nothing reads, also from what is loaded."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase):  # noqa: SLF001 - torch has no public name for them all
             module.register_buffer("num_batches_tracked", None)
+            module.register_load_state_dict_pre_hook(_ignore_counter)
+
+
+def _ignore_counter(_: nn.Module, tensors: dict[str, Tensor], prefix: str, *__: object) -> None:
+    tensors.pop(f"{prefix}num_batches_tracked", None)  # torch adds it to tensors that come without a version

@@ -1,7 +1,8 @@
 """A comparator as a method: choose the number of epochs inside training, then train on all of it.
 
-Belongs here: the course of a fit, the account of it, and how a stored model comes back, for every system that takes a
-section at once. Does not belong here: networks (a folder per system), a step (``learner``).
+Belongs here: the course of a fit, the account of it, and how a stored model comes back, for every system; what is
+left of these for those that take a section at once. Does not belong here: networks (a folder per system), a step
+(``learner``).
 """
 
 from __future__ import annotations
@@ -9,33 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pandas as pd
 import torch
 
 from gr2st_core.comparator_settings.base import ComparatorSettings
-from gr2st_core.models.comparators.fitted import FittedSections
+from gr2st_core.models.comparators.fitted import FittedComparator, FittedSections
 from gr2st_core.models.comparators.lazy import LazySections
-from gr2st_core.models.comparators.learner import SectionLearner
-from gr2st_core.models.comparators.network import SectionNetwork, without_counters
-from gr2st_core.models.comparators.sources import Source
+from gr2st_core.models.comparators.learner import ComparatorLearner, SectionLearner
+from gr2st_core.models.comparators.network import ComparatorNetwork, SectionNetwork, without_counters
+from gr2st_core.models.comparators.sources import Reader, Source
 from gr2st_core.models.gr2st.fitted import round_matrices
 from gr2st_core.models.gr2st.stored import load_into, part_of, read_config, require_finite, require_kind, require_known
 from gr2st_core.predictor import FitRequest, ModelState
 from gr2st_core.training.device import pick_device
 from gr2st_core.training.folds import InnerSplit, inner_splits, middle_split, split_digest
 from gr2st_core.training.loop import Run, seeded, train
-from gr2st_core.types import TrainSection
+from gr2st_core.types import Panel, TrainSection
 
 SettingsT = TypeVar("SettingsT", bound=ComparatorSettings)
+NetworkT = TypeVar("NetworkT", bound=ComparatorNetwork)
+FittedT = TypeVar("FittedT", bound=FittedComparator)
 
 
-class SectionPredictor(Generic[SettingsT]):
-    """A system that trains on whole sections and predicts a section at once.
+class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
+    """A system that trains section by section.
 
-    A system is a subclass that names itself, builds its network, and says where it departs from what was published.
+    A system is a subclass that names itself, builds its network, says where it departs from what was published, and
+    how it learns and predicts (`SectionPredictor` says the latter for systems that take a section at once).
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ class SectionPredictor(Generic[SettingsT]):
         self.profile, self.source, self.settings = profile, source, settings
         self.needs = source.needs
 
-    def network(self, row_shape: tuple[int, ...], n_genes: int) -> SectionNetwork:
+    def network(self, row_shape: tuple[int, ...], n_genes: int) -> NetworkT:
         """Build the network with fresh parameters drawn from torch's current random state.
 
         Parameters
@@ -65,37 +69,76 @@ class SectionPredictor(Generic[SettingsT]):
         """
         raise NotImplementedError
 
-    def optimiser(self, network: SectionNetwork) -> torch.optim.Optimizer:
+    def initialise(self, network: NetworkT) -> tuple[str, ...]:  # noqa: ARG002 - for those that start elsewhere
+        """Give a fresh network what does not start at random; only training calls this, never loading.
+
+        Returns
+        -------
+        Sentences on where it starts, for the account.
+
+        Raises
+        ------
+        CheckpointError
+            A file to start from does not fit.
+        """
+        return ()
+
+    def optimiser(self, network: NetworkT) -> torch.optim.Optimizer:
         """Make the optimiser of all parameters."""
         options = self.settings
         return torch.optim.Adam(
             network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
 
-    def fit(self, request: FitRequest) -> FittedSections:
+    def learner(self, network: NetworkT, train: LazySections, validation: LazySections) -> ComparatorLearner[NetworkT]:
+        """Put a network, the sections that teach it and those that judge it together."""
+        raise NotImplementedError
+
+    def fitted(
+        self, learner: ComparatorLearner[NetworkT], panel: Panel, config: Mapping[str, Any], history: pd.DataFrame
+    ) -> FittedT:
+        """Take the trained method from what is left when training is over; the network is in evaluation mode."""
+        raise NotImplementedError
+
+    def restored(
+        self, network: NetworkT, reader: Reader, settings: SettingsT, panel: Panel, state: ModelState
+    ) -> FittedT:
+        """Put a stored method together again.
+
+        Parameters
+        ----------
+        network, reader
+            As they were stored.
+        settings
+            That it was trained with.
+
+        Raises
+        ------
+        CheckpointError
+            What else it needs of the state does not fit.
+        """
+        raise NotImplementedError
+
+    def fit(self, request: FitRequest) -> FittedT:
         """Train; sections without an image are left aside.
 
         Raises
         ------
         NonFiniteError, MissingArtifactError, SplitError
         CheckpointError
-            ``request.workdir`` holds another job's snapshots.
+            ``request.workdir`` holds another job's snapshots, or a file to start from does not fit.
         """
         sections = self.source.usable(request.sections)
         split = middle_split(inner_splits(sections, request.split_unit))
-        inner, _ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
-        refit, learner = self._train(request, "refit", sections, [], inner.best_epoch)
+        inner, *_ = self._train(request, "inner", split.train, split.validation, self.settings.epochs)
+        refit, learner, started = self._train(request, "refit", sections, [], inner.best_epoch)
         round_matrices(learner.network)
-        return FittedSections(
-            learner.network.eval(),
-            learner.train.reader,
-            self.settings.n_positions,
-            request.panel,
-            self._account(request, sections, split, inner),
-            pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True),
-        )
+        learner.network.eval()
+        account = self._account(request, sections, split, inner, started, learner.n_steps * refit.epoch)
+        history = pd.concat([inner.history("inner"), refit.history("refit")], ignore_index=True)
+        return self.fitted(learner, request.panel, account, history)
 
-    def load(self, state: ModelState) -> FittedSections:
+    def load(self, state: ModelState) -> FittedT:
         """Restore a trained model; its predictions are those of the model that was stored.
 
         Raises
@@ -111,12 +154,9 @@ class SectionPredictor(Generic[SettingsT]):
             network = type(self)(self.profile, self.source, settings).built(reader.shape, len(panel))
         load_into(network, part_of(state.weights, "network"))
         require_known(state, network, {"source": reader.to_arrays()})
-        device = pick_device()
-        return FittedSections(
-            network.to(device).eval(), reader, settings.n_positions, panel, state.config, state.history
-        )
+        return self.restored(network.to(pick_device()).eval(), reader, settings, panel, state)
 
-    def built(self, row_shape: tuple[int, ...], n_genes: int) -> SectionNetwork:
+    def built(self, row_shape: tuple[int, ...], n_genes: int) -> NetworkT:
         """Network as it is trained and stored."""
         network = self.network(row_shape, n_genes)
         without_counters(network)
@@ -129,18 +169,17 @@ class SectionPredictor(Generic[SettingsT]):
         sections: Sequence[TrainSection],
         validation: Sequence[TrainSection],
         epochs: int,
-    ) -> tuple[Run, SectionLearner]:
+    ) -> tuple[Run, ComparatorLearner[NetworkT], tuple[str, ...]]:
         device, reader = pick_device(), self.source.fit(sections)
         with seeded(request.seed, "initialisation"):
             network = self.built(reader.shape, len(request.panel)).to(device)
+        started = self.initialise(network)
 
         def lazily(own: Sequence[TrainSection]) -> LazySections:
             positions = self.settings.n_positions
             return LazySections(own, reader, request.panel, request.target, n_positions=positions, device=device)
 
-        learner = SectionLearner(
-            network, self.optimiser(network), lazily(sections), lazily(validation), self.settings.rate
-        )
+        learner = self.learner(network, lazily(sections), lazily(validation))
         run = train(
             learner,
             stage=stage,
@@ -148,13 +187,19 @@ class SectionPredictor(Generic[SettingsT]):
             seed=request.seed,
             patience=self.settings.patience if validation else None,
             snapshot=None if request.workdir is None else request.workdir / f"{stage}.safetensors",
-            job=self._job(request, sections),
+            job=self._job(request, sections, started),
             progress=request.progress,
         )
-        return run, learner
+        return run, learner, started
 
     def _account(
-        self, request: FitRequest, sections: Sequence[TrainSection], split: InnerSplit, inner: Run
+        self,
+        request: FitRequest,
+        sections: Sequence[TrainSection],
+        split: InnerSplit,
+        inner: Run,
+        started: tuple[str, ...],
+        n_steps: int,
     ) -> dict[str, Any]:
         return {
             "method": self.method,
@@ -166,7 +211,7 @@ class SectionPredictor(Generic[SettingsT]):
             "seed": request.seed,
             "sections": [str(section.key) for section in sections],
             "split_digest": split_digest(sections),
-            "n_steps": inner.best_epoch * len(sections),
+            "n_steps": n_steps,
             "inner": {
                 "unit": split.unit,
                 "train": [str(section.key) for section in split.train],
@@ -175,9 +220,31 @@ class SectionPredictor(Generic[SettingsT]):
                 "chosen_epoch": inner.best_epoch,
                 "best_score": inner.best_score if math.isfinite(inner.best_score) else None,
             },
-            "notes": list(self.deviations),
+            "notes": [*self.deviations, *started],
         }
 
-    def _job(self, request: FitRequest, sections: Sequence[TrainSection]) -> str:
-        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed]
+    def _job(self, request: FitRequest, sections: Sequence[TrainSection], started: tuple[str, ...]) -> str:
+        facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed, *started]
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
+
+
+class SectionPredictor(ComparatorPredictor[SettingsT, SectionNetwork, FittedSections]):
+    """A system that trains on whole sections and predicts a section at once."""
+
+    def learner(self, network: SectionNetwork, train: LazySections, validation: LazySections) -> SectionLearner:
+        """One step on each section."""
+        return SectionLearner(network, self.optimiser(network), train, validation, self.settings.rate)
+
+    def fitted(
+        self, learner: ComparatorLearner[SectionNetwork], panel: Panel, config: Mapping[str, Any], history: pd.DataFrame
+    ) -> FittedSections:
+        """Keep network and reader."""
+        return FittedSections(
+            learner.network, learner.train.reader, panel, config, history, n_positions=self.settings.n_positions
+        )
+
+    def restored(
+        self, network: SectionNetwork, reader: Reader, settings: SettingsT, panel: Panel, state: ModelState
+    ) -> FittedSections:
+        """Nothing but network and reader is needed."""
+        return FittedSections(network, reader, panel, state.config, state.history, n_positions=settings.n_positions)

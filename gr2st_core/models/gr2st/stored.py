@@ -48,9 +48,7 @@ def restore(state: ModelState, blocks: tuple[Block, ...], device: torch.device) 
         directions = torch.empty(len(panel), min(settings.head_rank, len(panel)))
         network = build_network(settings, d_features=scaler.d_features, directions=directions)
     load_into(network, part_of(state.weights, "network"))
-    bank = ReferenceBank.from_arrays(state.bank)
-    require_array("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
-    require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
+    bank = read_bank(state.bank, settings.d_embedding, len(panel))
     require_known(state, network, {"scaler": scaler.to_arrays(), "units": units.to_arrays()})
     target = state.config["target"]
     return FittedGr2st(
@@ -121,6 +119,19 @@ def _read_units(arrays: Arrays, n_genes: int) -> GeneUnits:
     for name in ("mean", "spread"):
         require_array(f"units.{name}", arrays[name], np.float32, (n_genes,))
     return GeneUnits.from_arrays(arrays)
+
+
+def read_bank(arrays: Arrays, d_embedding: int, n_genes: int) -> ReferenceBank:
+    """Bank of a stored model, float16.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    bank = ReferenceBank.from_arrays(arrays)
+    require_array("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), d_embedding))
+    require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), n_genes))
+    return bank
 
 
 def load_into(network: nn.Module, arrays: Arrays) -> None:

@@ -14,6 +14,7 @@ from gr2st_core.models.gr2st.stored import (
     Arrays,
     load_into,
     part_of,
+    read_bank,
     read_config,
     require_array,
     require_finite,
@@ -23,7 +24,6 @@ from gr2st_core.models.gr2st_published.fitted import FittedPublished
 from gr2st_core.models.gr2st_published.network import build_network
 from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.predictor import ModelState
-from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
 
 
@@ -43,9 +43,7 @@ def restore(
     with torch.device("meta"):  # shapes only: nothing is drawn or allocated before the stored values arrive
         network = build_network(settings, d_features=scaler.d_features, n_genes=len(panel))
     load_into(network, part_of(state.weights, "network"))
-    bank = ReferenceBank.from_arrays(state.bank)
-    require_array("bank/embeddings", bank.embeddings, np.float16, (len(bank.embeddings), settings.d_embedding))
-    require_array("bank/expression", bank.expression, np.float16, (len(bank.expression), len(panel)))
+    bank = read_bank(state.bank, settings.d_embedding, len(panel))
     require_known(state, network, {"scaler": scaler.to_arrays()})
     target = state.config["target"]
     return FittedPublished(
