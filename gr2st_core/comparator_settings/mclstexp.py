@@ -36,14 +36,15 @@ class MclStExpSettings(ComparatorSettings):
 
 
 SMALL = MclStExpSettings(
-    epochs=20,
+    epochs=16,
     patience=6,
-    learning_rate=5e-4,
-    input_px=64,
-    growth_rate=8,
-    block_config=(2, 4, 4),
-    n_init_features=16,
+    learning_rate=1e-3,
+    input_px=48,
+    growth_rate=16,
+    block_config=(1, 2, 4),
+    n_init_features=8,
     d_embedding=128,
+    depth=1,
     n_heads=4,
     d_head=32,
 )

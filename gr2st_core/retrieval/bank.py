@@ -98,13 +98,12 @@ class ReferenceBank:
         keys = torch.as_tensor(self.embeddings, device=queries.device).float()
         unit_keys, sizes = normalize(keys), [min(top_k, len(keys)) for top_k in top_ks]
         values = torch.as_tensor(self.expression, device=queries.device)
-        average = _mean_of_all if len(keys) <= _FEW_ROWS * max(sizes) else _mean_of_gathered
         found: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in sizes]
         for block in queries.float().split(max(1, _BLOCK // max(len(keys), max(sizes) * self.expression.shape[1]))):
             cosine, index = (normalize(block) @ unit_keys.T).topk(max(sizes), dim=1)
             for k, parts in zip(sizes, found, strict=True):
                 weights = (cosine[:, :k] / temperature).softmax(dim=1)
-                parts.append((average(values, weights, index[:, :k]), weights, index[:, :k]))
+                parts.append((weighted_mean(values, weights, index[:, :k]), weights, index[:, :k]))
         stacked = ([torch.cat(arrays).cpu().numpy() for arrays in zip(*parts, strict=True)] for parts in found)
         return [Neighbours(*arrays) for arrays in stacked]
 
@@ -135,13 +134,18 @@ class ReferenceBank:
             raise CheckpointError(f"a stored reference bank is damaged: {error}") from error
 
 
-def _mean_of_all(values: Tensor, weights: Tensor, index: Tensor) -> Tensor:
+def weighted_mean(values: Tensor, weights: Tensor, index: Tensor) -> Tensor:
+    """Average chosen rows of ``values`` ``(n_reference, n_genes)``, float32 ``(n_query, n_genes)``.
+
+    Parameters
+    ----------
+    weights, index
+        Of the rows that each query averages, none twice, both ``(n_query, k)``.
+    """
+    if len(values) > _FEW_ROWS * index.shape[1]:
+        return torch.einsum("qk,qkg->qg", weights, values[index].float())
     shares = weights.new_zeros(len(weights), len(values)).scatter_(1, index, weights)
     return shares @ values.float()
-
-
-def _mean_of_gathered(values: Tensor, weights: Tensor, index: Tensor) -> Tensor:
-    return torch.einsum("qk,qkg->qg", weights, values[index].float())
 
 
 def _to_bytes(names: StrArray) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gr2st_core.retrieval.bank import Neighbours, ReferenceBank
+from gr2st_core.retrieval.bank import Neighbours, ReferenceBank, weighted_mean
 
 _BLOCK = 16_777_216  # values of the largest intermediate array, 64 MB
 
@@ -41,6 +41,6 @@ def retrieve(bank: ReferenceBank, queries: Tensor, *, top_k: int, distance_floor
         distance = (keys[index] - block[:, None]).abs().sum(dim=2)
         closeness = 1 / (distance.square() + distance_floor)
         weights = closeness / closeness.sum(dim=1, keepdim=True)
-        found.append((torch.einsum("qk,qkg->qg", weights, values[index].float()), weights, index))
+        found.append((weighted_mean(values, weights, index), weights, index))
     expression, weights, index = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
     return Neighbours(expression, weights, index)
