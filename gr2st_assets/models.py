@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 from gr2st_assets.fingerprint import code_version, imports, reached
 from gr2st_assets.publish import crash_point
 from gr2st_assets.records import Slot
-from gr2st_assets.work import DECODED, TRAINING, FoldWork
+from gr2st_assets.section_images import DECODED, pixel_code
+from gr2st_assets.work import TRAINING, FoldWork
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
@@ -57,10 +58,12 @@ def section_tables(spec: MethodSpec, *, query: bool) -> tuple[str, ...]:
 def method_code(spec: MethodSpec) -> tuple[str, ...]:
     """Modules whose source decides what a method is and predicts: those that it imports, and its components'.
 
-    Another method's code is not among them, so that a change to one does not train the others again.
+    Another method's code is not among them, so that a change to one does not train the others again. How images are
+    read is, for methods that read pixels: features of the others carry it in their digests.
     """
     sources = [_construction(own)[0] for own in (spec, *map(method, spec.components))]
-    return "gr2st_assets.sections", *reached(set().union(*map(imports, sources)), within=_DECIDING)
+    own = reached(set().union(*map(imports, sources)), within=_DECIDING)
+    return "gr2st_assets.sections", *own, *(pixel_code() if spec.pixels else ())
 
 
 def _construction(spec: MethodSpec) -> tuple[str, str]:
@@ -120,7 +123,7 @@ def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
 
     variant = work.variant
     return FitRequest(
-        sections=work.train_sections(spec.features),
+        sections=work.train_sections(spec.features, pixels=spec.pixels),
         panel=work.panel(),
         target=variant.target,
         seed=variant.seed,

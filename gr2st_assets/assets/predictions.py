@@ -78,7 +78,7 @@ def predictions_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         import pandas as pd
 
         fitted, identity, genes = load_fitted(work, spec.name), model_id(work, spec.name), work.panel().genes
-        sections = work.test_sections(spec.features)
+        sections = work.test_sections(spec.features, pixels=spec.pixels)
         found = [fitted.predict(section) for section in sections]
         columns = {**work.run_columns, "method": spec.method, "profile": spec.profile, "model_id": identity}
         tables = [_long(prediction).assign(**columns) for prediction in found]

@@ -33,7 +33,7 @@ def work(tmp_path):
         panel=lambda: Panel("p", ("g",)),
         section_inputs=lambda tables, roles: {f"{table}:{role}": "digest" for table in tables for role in roles},
         membership=lambda roles: dict.fromkeys(roles, "toy/A1=A"),
-        train_sections=lambda _: [],
+        train_sections=lambda _, pixels: [],
         counts_only_sections=list,
         training_folder=lambda table, facts: tmp_path / ".training" / fingerprint(table, "", "", facts)[:16],
     )
@@ -136,7 +136,7 @@ def real_work(work, tmp_path):
     facts = {
         "settings": Settings(gr2st=TINY),
         "panel": lambda: Panel("p", ("g", "h")),
-        "train_sections": lambda _: [section("A1"), section("B1")],
+        "train_sections": lambda _, pixels: [section("A1"), section("B1")],
         "progress": lambda *report: told.append(report),
         "told": told,
     }
