@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import shutil
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from gr2st_assets.lake import Lake
     from gr2st_core.predictor import FitRequest, Fitted
     from gr2st_core.settings import Settings
+    from gr2st_core.training.cost import Cost
 
 ENCODER_TABLES = sorted({f"image/embeddings_{name}" for spec in METHODS.values() for name in spec.features})
 """Patch features that any method reads of a query."""
@@ -87,7 +89,22 @@ def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
-def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
+@dataclass(frozen=True)
+class Trained:
+    """A trained method and what that took.
+
+    Attributes
+    ----------
+    is_resumed
+        Whether it, or a method that it is made of, found steps done before: ``cost`` is then not that of the training.
+    """
+
+    fitted: "Fitted"
+    cost: "Cost"
+    is_resumed: bool
+
+
+def fit(work: FoldWork, spec: MethodSpec) -> Trained:
     """Train a method on a fold's training sections.
 
     Folds with equal training sections share a folder of checkpoints, as do targets where training does not depend on
@@ -96,6 +113,8 @@ def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
     """
     from filelock import FileLock
 
+    from gr2st_core.training.cost import measured
+
     request = _request(work, spec)
     folder = cast("Path", request.workdir)
     folder.parent.mkdir(exist_ok=True)
@@ -103,10 +122,13 @@ def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
         # Always a method before its components: two jobs cannot wait for each other.
         for job in (folder, *request.workdirs.values()):
             locks.enter_context(FileLock(job.with_suffix(".lock")))
-        fitted = spec.build(work.settings).fit(request)
+        is_resumed = any(job.is_dir() and any(job.iterdir()) for job in (folder, *request.workdirs.values()))
+        predictor = spec.build(work.settings)
+        with measured() as cost:
+            fitted = predictor.fit(request)
         if not (spec.target_free or work.has_twin or _is_component(spec)):
             shutil.rmtree(folder, ignore_errors=True)
-    return fitted
+    return Trained(fitted, cost, is_resumed)
 
 
 def _is_component(spec: MethodSpec) -> bool:

@@ -22,8 +22,8 @@ from gr2st_core.models.gr2st.predictor import Gr2stPredictor
 from gr2st_core.models.knn import KnnPredictor
 from gr2st_core.models.low_rank.predictor import LowRankPredictor
 from gr2st_core.models.registry import BLENDED, METHODS, ROTATED
-from gr2st_core.models.spec import M224
 from gr2st_core.models.selection import score_of
+from gr2st_core.models.spec import M224
 from gr2st_core.predictor import FitRequest, ModelState, Needs
 from gr2st_core.settings import BlendSettings, Gr2stSettings, KnnSettings, LowRankSettings, Settings
 from gr2st_core.training.checkpoint import load_state, save_state, state_digest
