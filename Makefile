@@ -35,12 +35,17 @@ real: setup $(DAGSTER_HOME)/dagster.yaml ## full scoreboards on the real section
 	$(HER2ST) --target per_spot --target per_gene_legacy --target cp10k --seed 1 --seed 2 --scored-only $(STOCHASTIC)
 	$(BIN)/gr2st materialize --cohort her2st --panel breast_markers --scored-only --method blend_default \
 		--method gr2st_ours --method ridge_m224 --method null_training_mean --method null_same_place
+	$(HER2ST) --target per_spot --target per_gene_legacy --target cp10k --scored-only --method '*_features_small'
+	$(HER2ST) --seed 1 --seed 2 --scored-only --method '*_features_small'
+	$(HER2ST) --scored-only --method '*_published_small'
 	mkdir -p docs
 	$(BIN)/gr2st results her2st her2st_785 > docs/results.md
 
-study: real ## ablation and sensitivity of GR2ST on the real sections; over an hour more
+study: setup $(DAGSTER_HOME)/dagster.yaml ## ablation and sensitivity of GR2ST on the real sections, over an hour
+	$(BIN)/gr2st cohort add her2st $(GR2ST_SHARED)/her2st
 	$(BIN)/gr2st study her2st --panel $(GR2ST_SHARED)/panels/her2st_785.txt
-	$(BIN)/gr2st results her2st her2st_785 > docs/results.md
+	mkdir -p docs
+	$(BIN)/gr2st results --study her2st her2st_785 > docs/study.md
 
 bench: setup ## what the README's claims of speed are made from
 	$(BIN)/python benchmarks/definitions_load.py

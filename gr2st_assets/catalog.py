@@ -1,7 +1,7 @@
 """The catalogue: one small DuckDB file of views over the parquet files that a manifest names.
 
 Belongs here: building the file. Does not belong here: choosing the files (``manifest``), asking questions (``sql``),
-rows of any table; the catalogue holds none, so losing it costs a second.
+rows of any table; the catalogue holds none but what provenance says of models, so losing it costs a second.
 
 Every table of ``tables`` has a view with its columns, empty until there are files, so that a query written for one
 lake works on any. Other tables, of assets that users added, are shown as their files are. The file is built aside and
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from upath import UPath
 
@@ -49,7 +50,12 @@ SQL_TYPES: dict[ColumnType, str] = {
 """How DuckDB calls what the parquet files hold."""
 
 
-def build_catalog(root: UPath | str, manifest: Mapping[str, Sequence[str]], path: UPath | Path | str) -> list[str]:
+def build_catalog(
+    root: UPath | str,
+    manifest: Mapping[str, Sequence[str]],
+    path: UPath | Path | str,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+) -> list[str]:
     """Write the catalogue of a manifest, replacing the one before in one step.
 
     Parameters
@@ -60,6 +66,8 @@ def build_catalog(root: UPath | str, manifest: Mapping[str, Sequence[str]], path
         Absolute paths or URLs of each table's parquet files, keyed by ``group/asset``.
     path
         Local file to write.
+    rows
+        Rows of tables that have no files, each with a value for every column.
 
     Returns
     -------
@@ -77,7 +85,7 @@ def build_catalog(root: UPath | str, manifest: Mapping[str, Sequence[str]], path
     specs = _specs([*_tables_without_family(), *manifest])
     with tempfile.TemporaryDirectory(prefix="gr2st-") as folder:
         built = Path(folder) / "catalog.duckdb"
-        left_out = _build(built, UPath(root), specs, files)
+        left_out = _build(built, UPath(root), specs, files, rows)
         crash_point("catalog.built")
         write_atomic(UPath(path), built.read_bytes())
     return left_out
@@ -94,7 +102,13 @@ def register_root(connection: "duckdb.DuckDBPyConnection", root: UPath) -> None:
         connection.register_filesystem(root.fs)
 
 
-def _build(path: Path, root: UPath, specs: Mapping[str, TableSpec], files: Mapping[str, list[str]]) -> list[str]:
+def _build(
+    path: Path,
+    root: UPath,
+    specs: Mapping[str, TableSpec],
+    files: Mapping[str, list[str]],
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> list[str]:
     import duckdb
 
     with duckdb.connect(str(path)) as connection:
@@ -104,7 +118,8 @@ def _build(path: Path, root: UPath, specs: Mapping[str, TableSpec], files: Mappi
         for name, spec in specs.items():
             paths = files.get(name, [])
             connection.execute(_LIST_FILES, [name, paths])
-            _create_view(connection, spec.view, _select_files(connection, spec, paths), spec)
+            select = _select_rows(spec, own) if (own := rows.get(name)) else _select_files(connection, spec, paths)
+            _create_view(connection, spec.view, select, spec)
         for view, spec in union_specs().items():
             members = [member for name, member in specs.items() if name.startswith(family_prefix(spec.name))]
             _create_view(connection, view, _select_union(spec, members), spec)
@@ -169,6 +184,17 @@ def _select_files(connection: "duckdb.DuckDBPyConnection", spec: TableSpec, file
     # files of an older version may lack a column; looking for that in every query would cost every query
     by_name = any(names != known for names in present)
     return f"SELECT {columns} FROM {_read_parquet(files, by_name=by_name)}"  # noqa: S608 (names and literals are quoted)
+
+
+def _select_rows(spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> str:
+    names = ", ".join(_name(column) for column in spec.columns)
+    typed = ", ".join(f"{_name(column)}::{SQL_TYPES[column.type]} AS {_name(column)}" for column in spec.columns)
+    values = ", ".join(f"({', '.join(_literal(row[column.name]) for column in spec.columns)})" for row in rows)
+    return f"SELECT {typed} FROM (VALUES {values}) AS listed({names})"  # noqa: S608 (names and literals are quoted)
+
+
+def _literal(value: str | float | None) -> str:
+    return "NULL" if value is None else quoted(value) if isinstance(value, str) else repr(value)
 
 
 def _read_parquet(files: Sequence[str], *, by_name: bool) -> str:

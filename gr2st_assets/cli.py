@@ -91,7 +91,10 @@ def materialize(
     seed: Seeds = [0],  # noqa: B006 - typer's way
     settings: SettingsFile = None,
     cells: Cells = "auto",
-    method: Annotated[list[str], typer.Option(help="only this method; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
+    method: Annotated[
+        list[str],
+        typer.Option(help="only these methods, by name or as *_small; may be repeated; all but comparators by default"),
+    ] = [],  # noqa: B006 - typer's way
     fold: Annotated[list[str], typer.Option(help="only this fold; may be repeated; all by default")] = [],  # noqa: B006 - typer's way
     scored_only: Annotated[bool, typer.Option("--scored-only", help="no models that are only served")] = False,
 ) -> None:
@@ -173,11 +176,12 @@ def dictionary() -> None:
 def results(
     cohort: Annotated[str, typer.Argument(help="registered cohort")],
     panel: Annotated[str, typer.Argument(help="name of the panel: fold_safe, breast_markers, or a file's stem")],
+    study: Annotated[bool, typer.Option("--study", help="what gr2st study found instead")] = False,
 ) -> None:
     """Print the results of a cohort as Markdown: tables, and sentences that say what they mean."""
     from gr2st_assets.journeys import print_results
 
-    raise typer.Exit(print_results(cohort, panel))
+    raise typer.Exit(print_results(cohort, panel, study=study))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from gr2st_assets.champion_records import Contender
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import load_champion, method_spec
 from gr2st_assets.records import Slot
-from gr2st_assets.sections import image_section
+from gr2st_assets.section_images import query_section
 from gr2st_core.errors import MissingArtifactError
 from gr2st_core.types import SectionKey
 
@@ -74,12 +74,14 @@ def by_fit(lake: Lake, contender: Contender) -> "Callable[[SectionKey], Predicte
     import numpy as np
 
     from gr2st_core.drift.distances import PredictedGenes
+    from gr2st_core.settings import Settings
 
-    fitted, names = load_champion(lake, contender), method_spec(contender.name).features
+    fitted, spec = load_champion(lake, contender), method_spec(contender.name)
+    limits = Settings.model_validate(contender.settings).limits
 
     def predict(key: SectionKey) -> "PredictedGenes | None":
-        image = image_section(lake, key, names)
-        if not image.features or not image.n_spots:
+        image = query_section(lake, key, spec, limits)
+        if not image.shows_tissue or not image.n_spots:
             return None
         made = fitted.predict(image)
         values = made.values.astype(np.float64)

@@ -255,14 +255,15 @@ def run_sql(query: str, form: str, limit: int, say: Say, params: dict[str, Any] 
     return 0
 
 
-def print_results(cohort: str, panel: str) -> int:
-    """Write the page of results of a cohort to standard output."""
+def print_results(cohort: str, panel: str, *, study: bool) -> int:
+    """Write the page of results of a cohort, or of its studies, to standard output."""
     from gr2st_assets.readers import catalog_path
-    from gr2st_assets.results import page
+    from gr2st_assets.results import page, study_page
     from gr2st_assets.sql import run_query
 
     catalog, params = catalog_path(Lake(lake_root())), {"cohort": cohort, "panel": panel}
-    sys.stdout.write(page(lambda query: run_query(catalog, query, params=params).table, cohort, panel))
+    write = study_page if study else page
+    sys.stdout.write(write(lambda query: run_query(catalog, query, params=params).table, cohort, panel))
     return 0
 
 

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import shutil
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, cast
 from gr2st_assets.fingerprint import code_version, imports, reached
 from gr2st_assets.publish import crash_point
 from gr2st_assets.records import Slot
-from gr2st_assets.work import DECODED, TRAINING, FoldWork
+from gr2st_assets.section_images import DECODED, pixel_code
+from gr2st_assets.work import TRAINING, FoldWork
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from gr2st_assets.lake import Lake
     from gr2st_core.predictor import FitRequest, Fitted
     from gr2st_core.settings import Settings
+    from gr2st_core.training.cost import Cost
 
 ENCODER_TABLES = sorted({f"image/embeddings_{name}" for spec in METHODS.values() for name in spec.features})
 """Patch features that any method reads of a query."""
@@ -57,10 +60,12 @@ def section_tables(spec: MethodSpec, *, query: bool) -> tuple[str, ...]:
 def method_code(spec: MethodSpec) -> tuple[str, ...]:
     """Modules whose source decides what a method is and predicts: those that it imports, and its components'.
 
-    Another method's code is not among them, so that a change to one does not train the others again.
+    Another method's code is not among them, so that a change to one does not train the others again. How images are
+    read is, for methods that read pixels: features of the others carry it in their digests.
     """
     sources = [_construction(own)[0] for own in (spec, *map(method, spec.components))]
-    return "gr2st_assets.sections", *reached(set().union(*map(imports, sources)), within=_DECIDING)
+    own = reached(set().union(*map(imports, sources)), within=_DECIDING)
+    return "gr2st_assets.sections", *own, *(pixel_code() if spec.pixels else ())
 
 
 def _construction(spec: MethodSpec) -> tuple[str, str]:
@@ -84,7 +89,22 @@ def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
-def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
+@dataclass(frozen=True)
+class Trained:
+    """A trained method and what that took.
+
+    Attributes
+    ----------
+    is_resumed
+        Whether it, or a method that it is made of, found steps done before: ``cost`` is then not that of the training.
+    """
+
+    fitted: "Fitted"
+    cost: "Cost"
+    is_resumed: bool
+
+
+def fit(work: FoldWork, spec: MethodSpec) -> Trained:
     """Train a method on a fold's training sections.
 
     Folds with equal training sections share a folder of checkpoints, as do targets where training does not depend on
@@ -93,6 +113,8 @@ def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
     """
     from filelock import FileLock
 
+    from gr2st_core.training.cost import measured
+
     request = _request(work, spec)
     folder = cast("Path", request.workdir)
     folder.parent.mkdir(exist_ok=True)
@@ -100,10 +122,13 @@ def fit(work: FoldWork, spec: MethodSpec) -> "Fitted":
         # Always a method before its components: two jobs cannot wait for each other.
         for job in (folder, *request.workdirs.values()):
             locks.enter_context(FileLock(job.with_suffix(".lock")))
-        fitted = spec.build(work.settings).fit(request)
+        is_resumed = any(job.is_dir() and any(job.iterdir()) for job in (folder, *request.workdirs.values()))
+        predictor = spec.build(work.settings)
+        with measured() as cost:
+            fitted = predictor.fit(request)
         if not (spec.target_free or work.has_twin or _is_component(spec)):
             shutil.rmtree(folder, ignore_errors=True)
-    return fitted
+    return Trained(fitted, cost, is_resumed)
 
 
 def _is_component(spec: MethodSpec) -> bool:
@@ -120,7 +145,7 @@ def _request(work: FoldWork, spec: MethodSpec) -> "FitRequest":
 
     variant = work.variant
     return FitRequest(
-        sections=work.train_sections(spec.features),
+        sections=work.train_sections(spec.features, pixels=spec.pixels),
         panel=work.panel(),
         target=variant.target,
         seed=variant.seed,

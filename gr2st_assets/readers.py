@@ -15,6 +15,8 @@ from pathlib import Path
 from gr2st_assets import manifest
 from gr2st_assets.catalog import build_catalog
 from gr2st_assets.lake import Lake
+from gr2st_assets.model_costs import NAME as COSTS
+from gr2st_assets.model_costs import cost_rows
 from gr2st_assets.project import home
 from gr2st_assets.publish import is_local
 from gr2st_assets.records import Slot
@@ -118,7 +120,7 @@ def rollback(lake: Lake, number: int) -> Published:
 def _write(lake: Lake, shown: manifest.Manifest, waiting: list[str]) -> Published:
     files = shown.parquet_files(lake)
     path = catalog_path(lake)
-    left_out = build_catalog(lake.root, _viewed(files), path)
+    left_out = build_catalog(lake.root, _viewed(files), path, {COSTS: cost_rows(lake, shown.entries)})
     return Published(path, shown.number, sum(map(len, files.values())), [*waiting, *left_out])
 
 

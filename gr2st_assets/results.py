@@ -4,11 +4,12 @@ Belongs here: the queries, and their answers as Markdown. Does not belong here: 
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import TYPE_CHECKING
 
+from gr2st_assets import comparator_results as comparators
 from gr2st_assets.sql_formats import write_answer
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _PER_TARGET = ", ".join(f"round(avg(pearson) FILTER (target = '{name}'), 3) AS {
 
 def _scores(unit: str, patients: str) -> str:
     return f"""
-SELECT method || '_' || profile AS method, {_PER_TARGET},
+SELECT method || '_' || profile AS method, {comparators.SETTING} AS setting, {_PER_TARGET},
   round(stddev_samp(pearson) FILTER (target = 'per_spot'), 3) AS seed_sd, count(DISTINCT seed) AS seeds,
   round(avg(pearson_equal_depth) FILTER (target = 'per_spot'), 3) AS equal_depth,
   round(avg(r2_median) FILTER (target = 'per_spot'), 3) AS r2,
@@ -105,24 +106,29 @@ TABLES = (
     Part("A patient held out: mean over sections", _scores("patient", "all")),
     Part("Patient by patient, each predicted by a model of the others: mean over its sections", _BY_PATIENT),
     RECALL,
+    Part("The published systems here beside their published figures", comparators.BESIDE_PUBLISHED),
+    Part("Size and cost of every method: stored weights, training of one fold", comparators.COSTS),
     Part("Differences, `per_spot`, a section held out, seed 0", _compared("section")),
     Part("Differences, `per_spot`, a patient held out, seed 0", _compared("patient")),
     Part("Per section, `per_spot`, a section held out (* patient not in training)", _by_section("section")),
     Part("Per section, `per_spot`, a patient held out", _by_section("patient")),
+)
+STUDIES = (
     Part(
         "GR2ST ours with a part left out, `per_spot`, a section held out: difference from the whole",
         _studied("ablation"),
     ),
     Part("GR2ST ours with a setting changed, `per_spot`, a section held out", _studied("sensitivity")),
 )
-_MEANS = """
+_MEANS = f"""
 WITH m AS (
   SELECT method || '_' || profile AS name, split_unit, avg(pearson) AS r, avg(pearson_equal_depth) AS equal_depth,
     avg(ceiling) AS ceiling, avg(gr2st_share) AS gr2st_share
   FROM scoreboard WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND training_patients = 'all'
   GROUP BY ALL
-), best AS (SELECT split_unit, max(r) AS r FROM m WHERE name NOT LIKE 'oracle%' GROUP BY ALL)
-"""
+), {comparators.MEANS.strip()},
+best AS (SELECT split_unit, max(r) AS r FROM m WHERE name NOT LIKE 'oracle%' GROUP BY ALL)
+"""  # noqa: S608 - constants of two modules
 _ROW = "printf('%.3f', max(r) FILTER (name = '{0}' AND split_unit = '{1}')) AS {0}_{1}"
 _SHARE = "printf('%.2f', max(gr2st_share) FILTER (name = 'blend_default' AND split_unit = '{0}')) AS gr2st_share_{0}"
 _NAMES = (
@@ -147,6 +153,7 @@ SELECT {_ALL},
   printf('%.3f', max(equal_depth) FILTER (name NOT LIKE 'oracle%')) AS best_equal_depth,
   printf('%.3f', max(ceiling)) AS ceiling,
   {_SHARE.format("section")}, {_SHARE.format("patient")},
+  {comparators.COLUMNS},
   (SELECT count(DISTINCT section_id) FROM section_scores WHERE cohort = $cohort) AS n_sections,
   (SELECT count(DISTINCT patient_id) FROM fold_table WHERE cohort = $cohort AND role = 'test') AS n_patients
 FROM m
@@ -171,12 +178,16 @@ SENTENCES = (
     "GR2ST's share in the blend, chosen inside training, is {gr2st_share_section} with a section held out and "
     "{gr2st_share_patient} with a patient held out (mean over sections; 0: it was left out).",
     "The noise of the counts themselves would stop a perfect predictor at {ceiling}.",
+    *comparators.SENTENCES,
 )
 
 
 _HOW = """Written from the catalogue by `gr2st results {cohort} {panel}` after `gr2st materialize`; for the real
 sections, `make real` has every command. Scores are correlations over the spots of a section, averaged over genes, then
 over sections, then over seeds."""
+_HOW_STUDIED = """Written from the catalogue by `gr2st results {cohort} {panel} --study` after `gr2st study`; for the real
+sections, `make study` has every command. Each row is GR2ST with one part left out, or one setting changed, and its
+difference from the whole on the same sections."""
 
 
 def page(ask: Ask, cohort: str, panel: str) -> str:
@@ -190,10 +201,24 @@ def page(ask: Ask, cohort: str, panel: str) -> str:
     """
     lines = [f"# Results: {cohort}, panel {panel}", "", _HOW.format(cohort=cohort, panel=panel), ""]
     lines += [f"{number}. {text}" for number, text in enumerate(told(ask(FACTS)), start=1)]
-    answers = [(part.text, ask(part.query)) for part in TABLES]
-    for title, table in answers:
-        lines += ["", f"## {title}", "", _markdown(table)] if table.num_rows else []
-    return "\n".join(lines)
+    return "\n".join([*lines, *_tables(ask, TABLES)])
+
+
+def study_page(ask: Ask, cohort: str, panel: str) -> str:
+    """Write what the studies of GR2ST on a cohort and panel say as Markdown; a study that was not run is left out.
+
+    Raises
+    ------
+    QueryError, MissingArtifactError
+    """
+    head = [f"# Studies: {cohort}, panel {panel}", "", _HOW_STUDIED.format(cohort=cohort, panel=panel)]
+    return "\n".join([*head, *_tables(ask, STUDIES)])
+
+
+def _tables(ask: Ask, parts: Sequence[Part]) -> Iterator[str]:
+    for part in parts:
+        if (table := ask(part.query)).num_rows:
+            yield from ("", f"## {part.text}", "", _markdown(table))
 
 
 def told(facts: "pa.Table") -> list[str]:

@@ -81,7 +81,7 @@ def materialize(
     only_folds
         Fold keys to run; all folds of the cohorts by default.
     methods
-        Names of methods to train and score; all by default.
+        Methods to train and score, as ``selection.assets_for`` takes them.
     scored_only
         Whether the folds that hold nobody out, whose models are served and never scored, are left alone.
 

@@ -11,7 +11,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.records import Slot
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import AlignmentError, MissingArtifactError
-from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, PatchReader, SectionKey, TrainSection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,10 +53,17 @@ def align(rows: "pd.DataFrame", spot_ids: "np.ndarray", *, table: str, key: Sect
     return indexed.loc[spot_ids]
 
 
-def image_section(lake: Lake, key: SectionKey, features: Sequence[str]) -> ImageSection:
+def image_section(
+    lake: Lake, key: SectionKey, features: Sequence[str], patches: PatchReader | None = None
+) -> ImageSection:
     """Build a section as a query sees it: spots, geometry, patch features of the named encoders; nothing from counts.
 
     No cell types either, since no method reads them of a query. A section without an image has no features.
+
+    Parameters
+    ----------
+    patches
+        Reader of its image, for methods that read pixels.
 
     Raises
     ------
@@ -80,17 +87,25 @@ def image_section(lake: Lake, key: SectionKey, features: Sequence[str]) -> Image
         um_per_px=slide["um_per_px"],
         pitch_px=slide["pitch_px"],
         features=blocks,
+        patches=patches,
     )
 
 
-def train_section(lake: Lake, key: SectionKey, features: Sequence[str]) -> TrainSection:
+def train_section(
+    lake: Lake, key: SectionKey, features: Sequence[str], patches: PatchReader | None = None
+) -> TrainSection:
     """Build a section that a model may learn from, with counts and cell types of any source.
+
+    Parameters
+    ----------
+    features, patches
+        As `image_section`.
 
     Raises
     ------
     MissingArtifactError, AlignmentError
     """
-    image = image_section(lake, key, features)
+    image = image_section(lake, key, features, patches)
     return TrainSection(image, counts(lake, key, image.spot_ids), _cell_types(lake, key, image.spot_ids))
 
 

@@ -5,12 +5,16 @@ Belongs here: from names of methods to names of assets. Does not belong here: wh
 """
 
 from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
 
 from gr2st_assets.kinds import BLUEPRINTS
 from gr2st_core.errors import SettingsError
+from gr2st_core.models.comparators.specs import COMPARATORS
 from gr2st_core.models.registry import COLOR, METHODS, method
-from gr2st_core.models.spec import M224
+from gr2st_core.models.spec import M224, MethodSpec
 
+DEFAULT_METHODS = tuple(name for name in METHODS if name not in {spec.name for spec in COMPARATORS})
+"""Methods of a run that names none: comparators take long, and are asked for."""
 MADE_WITH = {"graphs/functional_graph": "gr2st_ours", "evaluation/recall_scores": "low_rank_m224"}
 """Assets that are made where one method is run: they show the inside of its model, or read what it reads."""
 
@@ -27,14 +31,19 @@ STUDIED_FEATURES = tuple(dict.fromkeys((*METHODS[STUDIED].features, *M224, *COLO
 
 
 def assets_for(methods: Collection[str]) -> list[str]:
-    """Partitioned assets that training, predicting and scoring some methods takes; those of all methods for no method.
+    """Partitioned assets that training, predicting and scoring some methods takes.
+
+    Parameters
+    ----------
+    methods
+        Names, or patterns of names as ``*_features_small``; none stands for ``DEFAULT_METHODS``.
 
     Raises
     ------
     SettingsError
         No such method.
     """
-    chosen = [method(name) for name in methods or METHODS]
+    chosen = _named(methods or DEFAULT_METHODS)
     left_out = {spec.name for spec in METHODS.values()} - {spec.name for spec in chosen}
     own = {f"{family}_{name}" for family in ("models/model", "predictions/predictions") for name in left_out}
     own |= {asset for asset, name in MADE_WITH.items() if name in left_out}
@@ -42,6 +51,14 @@ def assets_for(methods: Collection[str]) -> list[str]:
         encoders = {f"image/embeddings_{encoder}" for spec in chosen for encoder in spec.features}
         own |= {name for name in BLUEPRINTS if name.startswith("image/embeddings_")} - encoders
     return [name for name in BLUEPRINTS if name not in {*own, *STUDIES.values(), SERVED, EXPLORER}]
+
+
+def _named(patterns: Collection[str]) -> list[MethodSpec]:
+    """Methods that fit any of the patterns, in the order of the registry."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in METHODS):
+            method(pattern)
+    return [spec for name, spec in METHODS.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def assets_for_studies(studies: Collection[str]) -> list[str]:

@@ -12,7 +12,8 @@ from gr2st_assets.champion_records import Contender, Event
 from gr2st_assets.drift_sections import Comparison, comparisons
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import load_champion, method_spec, section_tables
-from gr2st_assets.sections import image_section, read_panel
+from gr2st_assets.section_images import query_section
+from gr2st_assets.sections import read_panel
 from gr2st_assets.slots import section_slot
 from gr2st_core.types import SectionKey
 
@@ -135,9 +136,12 @@ class Champions:
         DataError, CheckpointError
             The fit is damaged.
         """
+        from gr2st_core.settings import Settings
+
         contender = each.event.contender
-        image = image_section(self._lake, key, method_spec(contender.name).features)
-        if not image.features or not image.n_spots:
+        limits = Settings.model_validate(contender.settings).limits
+        image = query_section(self._lake, key, method_spec(contender.name), limits)
+        if not image.shows_tissue or not image.n_spots:
             return None
         if contender.cohort not in self._loaded:
             rule = read_rule(self._lake, each.event, champion_genes(self._lake, contender))

@@ -190,15 +190,17 @@ class SlidePredictor:
         from gr2st_core.cohorts.spot_size import spot_diameter
         from gr2st_core.exports.predicted_slide import PredictedSlide
         from gr2st_core.images.encode_slide import encode_slide
+        from gr2st_core.images.patch_reader import SlidePatches
 
         images = self._settings.images
         features = encode_slide(
             slide, raw.pixel_xy, raw.spot_ids, raw.um_per_px, self._encoders, stain=images.stain,
             batch_size=images.batch_size, folder=kept, progress=progress,
         )  # fmt: skip
+        pixels = method_spec(self._model.name).pixels
         section = ImageSection(
             raw.key, raw.patient_id, raw.spot_ids, raw.array_xy, raw.pixel_xy, raw.um_per_px, raw.pitch_px, features,
-            image_path=raw.image_path,
+            image_path=raw.image_path, patches=SlidePatches(lambda: slide) if pixels else None,
         )  # fmt: skip
         reference, lacking = self._reference
         progress("predicting", 0, 1)

@@ -664,6 +664,44 @@ _SPECS = (
             c.text("found", "what was found, as JSON"),
         ),
     ),
+    TableSpec(
+        "catalog/model_costs",
+        "How large every model is and what its training took, from its provenance; seconds and memory differ from run "
+        "to run. A model whose successor waits for other folds is missing",
+        (*c.RUN_KEY, "method", "profile"),
+        (
+            *c.RUN_OF_MODEL,
+            *c.PREDICTOR,
+            c.text("setting", "full as published, or made small for two cores", "full", "small"),
+            c.count("n_parameters", "numbers that are stored as weights, reference spots not counted"),
+            Column("fit_seconds", "float64", "wall time of the training, inner run and refit", "s", True, 0),
+            Column(
+                "peak_memory_mb",
+                "float64",
+                "most memory of the process meanwhile, its libraries included",
+                "MiB",
+                True,
+                0,
+                null="where the system does not say",
+            ),
+            Column(
+                "peak_gpu_memory_mb",
+                "float64",
+                "most memory of tensors on the GPU meanwhile",
+                "MiB",
+                True,
+                0,
+                null="without one",
+            ),
+            c.text("device", "where networks trained", nullable=True),
+            Column(
+                "is_resumed",
+                "bool",
+                "whether steps done before were found, so that the seconds are not those of the training",
+                nullable=True,
+            ),
+        ),
+    ),
 )
 
 TABLES = {spec.name: spec for spec in _SPECS}

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gr2st_assets import register
-from gr2st_assets.fingerprint import code_version, fingerprint
+from gr2st_assets.fingerprint import fingerprint
 from gr2st_assets.lake import Lake
 from gr2st_assets.project import home
 from gr2st_assets.records import Slot
 from gr2st_assets.resources import Experiment
+from gr2st_assets.section_images import open_image, patch_reader
 from gr2st_assets.sections import image_section, read_folds, read_panel, read_rows, train_section
 from gr2st_assets.slots import Variant, fold_slot, section_slot
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import ImageSection, Panel, PatchReader, SectionKey, TrainSection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 TRAINING = ".training"
-DECODED = ".decoded"
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,7 @@ class SectionWork:
 
     def slide(self, path: Path) -> "SlideImage":
         """Open the section's image; whichever asset needs its pixels first decodes it for all."""
-        from gr2st_core.images.decoded import DecodedImages
-        from gr2st_core.images.slides import open_slide
-
-        code = code_version("gr2st_core.containers", "gr2st_core.images.embedded", "gr2st_core.images.slides")
-        kept = DecodedImages(home() / DECODED, code)
-        return open_slide(path, max_megapixels=self.settings.limits.max_megapixels, section=str(self.key), kept=kept)
+        return open_image(path, self.key, self.settings.limits)
 
     def raw(self) -> "RawSection":
         """The section as its cohort's reader reads it."""
@@ -118,13 +113,16 @@ class FoldWork:
         """Sections without an image that the fold may learn from."""
         return [train_section(self.lake, key, ()) for key in self.fold.counts_only]
 
-    def train_sections(self, features: Sequence[str]) -> list[TrainSection]:
-        """Training sections with patch features of the named encoders."""
-        return [train_section(self.lake, key, features) for key in self.fold.train]
+    def train_sections(self, features: Sequence[str], *, pixels: bool = False) -> list[TrainSection]:
+        """Training sections with patch features of the named encoders, and readers of their images where asked."""
+        return [train_section(self.lake, key, features, self._patches(key, pixels)) for key in self.fold.train]
 
-    def test_sections(self, features: Sequence[str]) -> list[ImageSection]:
-        """Held-out sections as a query sees them."""
-        return [image_section(self.lake, key, features) for key in self.fold.test]
+    def test_sections(self, features: Sequence[str], *, pixels: bool = False) -> list[ImageSection]:
+        """Held-out sections as a query sees them; arguments as `train_sections`."""
+        return [image_section(self.lake, key, features, self._patches(key, pixels)) for key in self.fold.test]
+
+    def _patches(self, key: SectionKey, wanted: bool) -> PatchReader | None:
+        return patch_reader(self.lake, key, self.settings.limits) if wanted else None
 
     def truth_sections(self) -> list[TrainSection]:
         """Held-out sections with their counts, for scoring only."""

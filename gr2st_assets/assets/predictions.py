@@ -12,6 +12,7 @@ import dagster as dg
 from gr2st_assets import pictures
 from gr2st_assets.checks import domain
 from gr2st_assets.kinds import fold_asset
+from gr2st_assets.model_costs import N_WEIGHTS, cost_facts
 from gr2st_assets.models import (
     fit,
     load_fitted,
@@ -38,13 +39,18 @@ def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
     def model(work: FoldWork) -> Product:
         from gr2st_core.training.checkpoint import save_state, state_digest
 
-        state = fit(work, spec).state()
+        trained = fit(work, spec)
+        state = trained.fitted.state()
         identity = state_digest(state)
         history = state.history
         table = (
             history.assign(**work.run_columns, model_id=identity) if len(history) else _no_rows(spec, "models/model_")
         )
-        numbers = {"model_id": identity, "n_weights": sum(array.size for array in state.weights.values())}
+        numbers = {
+            "model_id": identity,
+            N_WEIGHTS: sum(array.size for array in state.weights.values()),
+            **cost_facts(trained.cost, is_resumed=trained.is_resumed),
+        }
         return Product(
             table,
             numbers,
@@ -78,7 +84,7 @@ def predictions_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         import pandas as pd
 
         fitted, identity, genes = load_fitted(work, spec.name), model_id(work, spec.name), work.panel().genes
-        sections = work.test_sections(spec.features)
+        sections = work.test_sections(spec.features, pixels=spec.pixels)
         found = [fitted.predict(section) for section in sections]
         columns = {**work.run_columns, "method": spec.method, "profile": spec.profile, "model_id": identity}
         tables = [_long(prediction).assign(**columns) for prediction in found]

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from gr2st_core.types import Prediction
 
 _ARGUMENTS = asset_arguments(
-    SERVED, code=("gr2st_assets.served", "gr2st_assets.sections", "gr2st_core.evaluation.conformal"), checks=(),
-    kinds={"torch"}, pool="gpu",
+    SERVED, checks=(), kinds={"torch"}, pool="gpu",
+    code=("gr2st_assets.served", "gr2st_assets.sections", "gr2st_assets.section_images",
+          "gr2st_core.evaluation.conformal"),
     doc="Expression of a section by every champion that was not trained on it, from the image alone, with intervals.",
 )  # fmt: skip
 

@@ -14,7 +14,8 @@ from gr2st_assets.explorer.view import Spots, View
 from gr2st_assets.lake import Lake
 from gr2st_assets.matrices import edge_rows
 from gr2st_assets.models import load_model, method_spec
-from gr2st_assets.sections import align, image_section
+from gr2st_assets.section_images import query_section
+from gr2st_assets.sections import align
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ def gather(lake: Lake, shown: Shown, chosen: Chosen) -> View:
     spec = method_spec(chosen.name)
     settings = Settings.model_validate(chosen.event.contender.settings if chosen.event else {})
     fitted = load_model(lake, chosen.name, *chosen.model, settings)
-    image = image_section(lake, chosen.key, spec.features)
+    image = query_section(lake, chosen.key, spec, settings.limits)
     expression, identity = read_expression(lake, shown, chosen, image, fitted)
     drift = _drift(lake, shown, chosen, ids)
     from gr2st_core.cohorts.spot_size import spot_diameter

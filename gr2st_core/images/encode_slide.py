@@ -68,6 +68,8 @@ def encode_slide(
         A kept block is damaged or of something else.
     """
     require_on_image(pixel_xy, slide.size_px, spot_ids, slide.section)
+    if not specs:
+        return {}
     found = {spec.name: np.empty((len(pixel_xy), spec.width), dtype=np.float32) for spec in specs}
     missing = []
     for first in range(0, len(pixel_xy), _SPOTS_PER_BLOCK):

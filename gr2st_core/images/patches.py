@@ -52,7 +52,7 @@ def patch_side_px(span_um: float, um_per_px: float, *, section: str | None = Non
     """
     if is_too_coarse(span_um, um_per_px):
         raise ImageError(
-            "the image is too coarse for the encoder",
+            "the image is too coarse for the patches",
             section=section,
             field="um_per_px",
             found=um_per_px,

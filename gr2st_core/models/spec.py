@@ -62,6 +62,11 @@ class MethodSpec:
         return f"{self.method}_{self.profile}"
 
     @property
+    def setting(self) -> str:
+        """``small`` for a system made smaller than it was published, for two cores; else ``full``."""
+        return "small" if self.profile.endswith("_small") else "full"
+
+    @property
     def needs(self) -> Needs:
         """What the method reads of a section."""
         from gr2st_core.predictor import Needs

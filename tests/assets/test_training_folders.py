@@ -33,7 +33,7 @@ def work(tmp_path):
         panel=lambda: Panel("p", ("g",)),
         section_inputs=lambda tables, roles: {f"{table}:{role}": "digest" for table in tables for role in roles},
         membership=lambda roles: dict.fromkeys(roles, "toy/A1=A"),
-        train_sections=lambda _: [],
+        train_sections=lambda *_, **__: [],
         counts_only_sections=list,
         training_folder=lambda table, facts: tmp_path / ".training" / fingerprint(table, "", "", facts)[:16],
     )
@@ -136,7 +136,7 @@ def real_work(work, tmp_path):
     facts = {
         "settings": Settings(gr2st=TINY),
         "panel": lambda: Panel("p", ("g", "h")),
-        "train_sections": lambda _: [section("A1"), section("B1")],
+        "train_sections": lambda *_, **__: [section("A1"), section("B1")],
         "progress": lambda *report: told.append(report),
         "told": told,
     }
@@ -150,7 +150,7 @@ def fit(work) -> str:
     torch.set_num_threads(1)
     work.told.clear()
     work.training_folder().parents[1].mkdir(exist_ok=True)
-    return state_digest(models.fit(work, method("gr2st_ours")).state())
+    return state_digest(models.fit(work, method("gr2st_ours")).fitted.state())
 
 
 def test_a_training_that_was_killed_goes_on_where_it_was_and_ends_in_the_same_model(real_work) -> None:
@@ -163,3 +163,13 @@ def test_a_training_that_was_killed_goes_on_where_it_was_and_ends_in_the_same_mo
             load_snapshot(file)
     assert fit(work) == expected
     assert work.told == epochs[2:]
+
+
+def test_a_training_that_found_its_steps_done_says_so(real_work) -> None:
+    work = real_work("twins")
+    work.has_twin = True
+    work.training_folder().parents[1].mkdir()
+    first, second = (models.fit(work, method("gr2st_ours")) for _ in range(2))
+    assert (first.is_resumed, second.is_resumed) == (False, True)
+    assert state_digest(first.fitted.state()) == state_digest(second.fitted.state())
+    assert first.cost.seconds > 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gr2st_core.models.registry import METHODS
+from gr2st_assets.selection import DEFAULT_METHODS
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ def test_scoreboard_has_every_method_null_and_the_oracle_in_both_units(materiali
         "from scoreboard where training_patients = 'all'"
     )
     for unit in ("section", "patient"):
-        assert {row["name"] for row in rows if row["split_unit"] == unit} == {*METHODS, "oracle_depth"}
+        assert {row["name"] for row in rows if row["split_unit"] == unit} == {*DEFAULT_METHODS, "oracle_depth"}
     by_name = {(row["split_unit"], row["name"]): row for row in rows}
     assert by_name["section", "null_training_mean"]["pearson"] is None
     assert by_name["section", "oracle_depth"]["is_diagnostic"]
@@ -95,7 +95,7 @@ def test_every_method_is_compared_with_both_references_in_both_units(materialize
     for unit in ("section", "patient"):
         for reference in ("gr2st_ours", "ridge_m224"):
             own = [r for r in rows if r["split_unit"] == unit and f"{r['method_b']}_{r['profile_b']}" == reference]
-            assert {f"{row['method_a']}_{row['profile_a']}" for row in own} == set(METHODS) - {reference}
+            assert {f"{row['method_a']}_{row['profile_a']}" for row in own} == set(DEFAULT_METHODS) - {reference}
     for row in rows:
         assert row["low"] <= row["high"]
         assert row["p_value"] <= row["p_holm"] <= 1

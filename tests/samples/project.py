@@ -18,9 +18,9 @@ from gr2st_assets import worker
 from gr2st_assets.lake import Lake
 from gr2st_assets.readers import catalog_path
 from gr2st_assets.records import Slot
+from gr2st_assets.selection import DEFAULT_METHODS
 from gr2st_assets.sql import run_query
 from gr2st_assets.sql_formats import write_answer
-from gr2st_core.models.registry import METHODS
 
 ROOT = Path(__file__).parents[2]
 QUICK = ROOT / "settings" / "quick.yml"
@@ -35,7 +35,7 @@ RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key 
 class Project:
     """A project folder and the ``gr2st`` command run in it."""
 
-    methods = tuple(METHODS)
+    methods = DEFAULT_METHODS
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -82,7 +82,7 @@ class Project:
     def materialize(
         self, *arguments: str, settings: Path = QUICK, workers: bool = False, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Materialize all methods unless the arguments name some, with workers or in one process of as many threads."""
+        """Materialize the default methods, or those named, with workers or in one process of as many threads."""
         if not workers:
             options = {**one_share(), **options, "command": ALONE}
         return self.gr2st("materialize", "--settings", str(settings), *arguments, **options)

@@ -48,6 +48,14 @@ def test_quartiles_enclose_their_median():
     assert (wide["median"] < wide.upper_quartile).all()
 
 
+@pytest.mark.parametrize("method", ["histogene", "hist2st", "thitogene", "hggep", "mclstexp", "reg2st"])
+def test_each_comparator_has_figures_of_both_data_sets_with_their_target(method):
+    table = published_scores()
+    own = table[(table.method == method) & table.section.isna() & (table.statistic == "mean") & table.target.notna()]
+    assert {"her2st", "cscc"} <= set(own.dataset)
+    assert set(own.target) == {"per_gene_legacy" if method == "mclstexp" else "per_spot"}
+
+
 def test_every_score_says_what_it_is_and_none_is_there_twice():
     table = published_scores()
     assert not table.duplicated(IDENTITY).any()

@@ -1,0 +1,73 @@
+"""What a training took: time, memory, device.
+
+Belongs here: measuring. Does not belong here: keeping the numbers; they differ from run to run, so no file whose bytes
+are a function of its inputs may hold them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gr2st_core.training.device import pick_device
+
+_PROCESS = Path("/proc/self")
+_RESET_PEAK = "5"
+_MIB = 1 << 20
+
+
+@dataclass(slots=True)
+class Cost:
+    """Of one training; filled in when it ends.
+
+    Attributes
+    ----------
+    seconds
+        Wall time.
+    peak_memory_mb
+        Most memory that the process held meanwhile, its libraries and what else it keeps included, in MiB; None where
+        the system does not say.
+    peak_gpu_memory_mb
+        Most memory of tensors on the GPU meanwhile, in MiB; None without one.
+    device
+        ``cpu`` or ``cuda``: where networks train. Methods without one compute on the CPU everywhere.
+    """
+
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+    peak_gpu_memory_mb: float | None = None
+    device: str = "cpu"
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Measure what is done within; trainings of one process must not overlap."""
+    device = pick_device()
+    cost, is_reset = Cost(device=device.type), _reset_peak()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    started = time.perf_counter()
+    yield cost
+    cost.seconds = time.perf_counter() - started
+    cost.peak_memory_mb = _peak_mb() if is_reset else None
+    if device.type == "cuda":
+        cost.peak_gpu_memory_mb = torch.cuda.max_memory_allocated(device) / _MIB
+
+
+def _reset_peak() -> bool:
+    """Let the process's peak start anew: it is that of everything the process ever did."""
+    try:
+        (_PROCESS / "clear_refs").write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return True
+
+
+def _peak_mb() -> float | None:
+    lines = (_PROCESS / "status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
