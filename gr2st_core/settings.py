@@ -12,6 +12,8 @@ from typing import Literal
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
+from gr2st_core.comparator_settings.hggep import SMALL as HGGEP_SMALL
+from gr2st_core.comparator_settings.hggep import HGGEPSettings
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.errors import SettingsError
@@ -284,6 +286,8 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
+    hggep: HGGEPSettings = HGGEPSettings()
+    hggep_small: HGGEPSettings = HGGEP_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

@@ -32,6 +32,15 @@ def _histogene(profile: str, name: str, settings: Settings) -> Predictor:
     return HisToGenePredictor(profile, source, own)
 
 
+def _hggep(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.hggep.predictor import HGGEPPredictor
+    from gr2st_core.models.comparators.sources import Features, Patches
+
+    own = getattr(settings, name)
+    source = Features(M224) if profile.startswith("features") else Patches(SPOT_SPAN_UM / 2, own.input_px)
+    return HGGEPPredictor(profile, source, own)
+
+
 def _profiles(method: str, description: str, build: Callable[[str, str, Settings], Predictor]) -> Iterator[MethodSpec]:
     """A system on pixels and on frozen features, in both sizes."""
     forms = {"published": description, "features": f"{description}, on frozen features instead of pixels"}
@@ -52,5 +61,6 @@ def _profiles(method: str, description: str, build: Callable[[str, str, Settings
 
 COMPARATORS: tuple[MethodSpec, ...] = (
     *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene),
+    *_profiles("hggep", "HGGEP: an image encoder's taps, transformers, and groups of spots alike", _hggep),
 )
 """In the order of scoreboards."""
