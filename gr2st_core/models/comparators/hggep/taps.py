@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import shufflenet_v2_x0_5
 
 from gr2st_core.comparator_settings.hggep import HGGEPSettings
 from gr2st_core.models.comparators.channel_spatial import ChannelSpatialAttention
@@ -24,6 +23,8 @@ class ShuffleNetTrunk(nn.Module):
     """
 
     def __init__(self) -> None:
+        from torchvision.models import shufflenet_v2_x0_5  # takes seconds, and profiles on features do without it
+
         super().__init__()
         whole = shufflenet_v2_x0_5(weights=None)
         self.conv1, self.stage2, self.stage3 = whole.conv1, whole.stage2, whole.stage3
