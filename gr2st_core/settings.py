@@ -12,6 +12,8 @@ from typing import Literal
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
+from gr2st_core.comparator_settings.hggep import SMALL as HGGEP_SMALL
+from gr2st_core.comparator_settings.hggep import HGGEPSettings
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.comparator_settings.mclstexp import SMALL as MCLSTEXP_SMALL
@@ -288,6 +290,8 @@ class Settings(Frozen):
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
     mclstexp: MclStExpSettings = MclStExpSettings()
     mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
+    hggep: HGGEPSettings = HGGEPSettings()
+    hggep_small: HGGEPSettings = HGGEP_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()
