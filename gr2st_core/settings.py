@@ -12,6 +12,8 @@ from typing import Literal
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
+from gr2st_core.comparator_settings.hist2st import SMALL as HIST2ST_SMALL
+from gr2st_core.comparator_settings.hist2st import Hist2STSettings
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.errors import SettingsError
@@ -284,6 +286,8 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
+    hist2st: Hist2STSettings = Hist2STSettings()
+    hist2st_small: Hist2STSettings = HIST2ST_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

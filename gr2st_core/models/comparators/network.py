@@ -47,7 +47,12 @@ def in_portions(stem: Callable[[Tensor], Tensor], spots: Tensor, *, whole: bool)
 
 
 def without_counters(network: nn.Module) -> None:
-    """Drop the counts of batches that normalisation layers keep and nothing reads."""
+    """Drop the counts of batches that normalisation layers keep and nothing reads, also from what is loaded."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._NormBase):  # noqa: SLF001 - torch has no public name for them all
             module.register_buffer("num_batches_tracked", None)
+            module.register_load_state_dict_pre_hook(_ignore_counter)
+
+
+def _ignore_counter(_: nn.Module, tensors: dict[str, Tensor], prefix: str, *__: object) -> None:
+    tensors.pop(f"{prefix}num_batches_tracked", None)  # torch adds it to tensors that come without a version
