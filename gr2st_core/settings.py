@@ -14,6 +14,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Valida
 
 from gr2st_core.comparator_settings.hggep import SMALL as HGGEP_SMALL
 from gr2st_core.comparator_settings.hggep import HGGEPSettings
+from gr2st_core.comparator_settings.hist2st import SMALL as HIST2ST_SMALL
+from gr2st_core.comparator_settings.hist2st import Hist2STSettings
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.comparator_settings.mclstexp import SMALL as MCLSTEXP_SMALL
@@ -292,6 +294,8 @@ class Settings(Frozen):
     mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
     hggep: HGGEPSettings = HGGEPSettings()
     hggep_small: HGGEPSettings = HGGEP_SMALL
+    hist2st: Hist2STSettings = Hist2STSettings()
+    hist2st_small: Hist2STSettings = HIST2ST_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

@@ -1,0 +1,57 @@
+"""Settings of Hist2ST."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gr2st_core.comparator_settings.base import ComparatorSettings
+
+
+class Hist2STSettings(ComparatorSettings):
+    """Hist2ST; defaults of its publication (field.md 1.2)."""
+
+    epochs: int = Field(350, ge=1)
+    learning_rate: float = Field(1e-5, gt=0)
+    decay_every: int = Field(50, ge=1, description="epochs after which the learning rate falls")
+    decay: float = Field(0.9, gt=0, le=1, description="factor by which it falls")
+    input_px: int = Field(112, ge=16, description="side of a patch in pixels; it spans 77 um")
+    tile_px: int = Field(7, ge=1, description="side and stride of the first convolution")
+    d_tile: int = Field(32, ge=1, description="channels of the mixer")
+    n_mixers: int = Field(2, ge=1)
+    mixer_px: int = Field(5, ge=1, description="side of the mixers' depthwise convolutions, in tiles")
+    d_kept: int = Field(4, ge=1, description="channels of every tile in a spot's row")
+    depth: int = Field(8, ge=1, description="attention blocks")
+    n_heads: int = Field(16, ge=1)
+    d_head: int = Field(64, ge=1)
+    d_mlp: int = Field(1024, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    n_neighbours: int = Field(4, ge=1, description="nearest spots that a spot's graph layers read")
+    max_pitches: float = Field(2.0, gt=0, description="farther spots are no neighbours")
+    n_graph_layers: int = Field(4, ge=1)
+    n_jump_layers: int = Field(2, ge=1, description="of the LSTM over the graph layers")
+    zinb_weight: float = Field(0.25, ge=0)
+    distillation_weight: float = Field(0.5, ge=0)
+    n_passes: int = Field(5, ge=1, description="passes over changed patches per step")
+
+    @property
+    def d_model(self) -> int:
+        """Width of a spot's row: its tiles' channels side by side."""
+        return self.d_kept * (self.input_px // self.tile_px) ** 2
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate after ``epoch`` epochs."""
+        return self.learning_rate * self.decay ** (epoch // self.decay_every)
+
+
+SMALL = Hist2STSettings(
+    epochs=20,
+    patience=8,
+    learning_rate=3e-4,
+    input_px=56,
+    depth=2,
+    n_heads=4,
+    d_mlp=256,
+    n_graph_layers=2,
+    n_passes=2,
+)
+"""For two cores."""
