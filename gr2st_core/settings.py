@@ -14,6 +14,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Valida
 
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
+from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
+from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
 from gr2st_core.errors import SettingsError
 from gr2st_core.frozen import Frozen, Share
 
@@ -284,6 +286,8 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
+    thitogene: THItoGeneSettings = THItoGeneSettings()
+    thitogene_small: THItoGeneSettings = THITOGENE_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

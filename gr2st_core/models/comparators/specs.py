@@ -32,6 +32,15 @@ def _histogene(profile: str, name: str, settings: Settings) -> Predictor:
     return HisToGenePredictor(profile, source, own)
 
 
+def _thitogene(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.sources import Features, Patches
+    from gr2st_core.models.comparators.thitogene.predictor import THItoGenePredictor
+
+    own = getattr(settings, name)
+    source = Features(M224) if profile.startswith("features") else Patches(SPOT_SPAN_UM / 2, own.input_px)
+    return THItoGenePredictor(profile, source, own)
+
+
 def _profiles(method: str, description: str, build: Callable[[str, str, Settings], Predictor]) -> Iterator[MethodSpec]:
     """A system on pixels and on frozen features, in both sizes."""
     forms = {"published": description, "features": f"{description}, on frozen features instead of pixels"}
@@ -52,5 +61,6 @@ def _profiles(method: str, description: str, build: Callable[[str, str, Settings
 
 COMPARATORS: tuple[MethodSpec, ...] = (
     *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene),
+    *_profiles("thitogene", "THItoGene: capsules of patches, a transformer, graph attention", _thitogene),
 )
 """In the order of scoreboards."""
