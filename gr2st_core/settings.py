@@ -20,6 +20,8 @@ from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.comparator_settings.mclstexp import SMALL as MCLSTEXP_SMALL
 from gr2st_core.comparator_settings.mclstexp import MclStExpSettings
+from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
+from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
 from gr2st_core.errors import SettingsError
 from gr2st_core.frozen import Frozen, Share
 
@@ -296,6 +298,8 @@ class Settings(Frozen):
     hggep_small: HGGEPSettings = HGGEP_SMALL
     hist2st: Hist2STSettings = Hist2STSettings()
     hist2st_small: Hist2STSettings = HIST2ST_SMALL
+    thitogene: THItoGeneSettings = THItoGeneSettings()
+    thitogene_small: THItoGeneSettings = THITOGENE_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

@@ -5,6 +5,7 @@ Belongs here: ``XYEmbedding``. Does not belong here: how a grid is brought onto 
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -23,5 +24,8 @@ class XYEmbedding(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """Embed int64 ``(n_spots, 2)``, ``(n_spots, d_model)``."""
-        embedded: Tensor = self.x(grid[:, 0]) + self.y(grid[:, 1])
-        return embedded
+        return self.apart(grid).sum(1)
+
+    def apart(self, grid: Tensor) -> Tensor:
+        """Both rows before they are summed, the column's first, ``(n_spots, 2, d_model)``."""
+        return torch.stack([self.x(grid[:, 0]), self.y(grid[:, 1])], dim=1)
