@@ -14,6 +14,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Valida
 
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
+from gr2st_core.comparator_settings.multires import SMALL as MULTIRES_SMALL
+from gr2st_core.comparator_settings.multires import MultiresSettings
+from gr2st_core.comparator_settings.reg2st import SMALL as REG2ST_SMALL
+from gr2st_core.comparator_settings.reg2st import Reg2stSettings
 from gr2st_core.errors import SettingsError
 from gr2st_core.frozen import Frozen, Share
 
@@ -284,6 +288,10 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
+    reg2st: Reg2stSettings = Reg2stSettings()
+    reg2st_small: Reg2stSettings = REG2ST_SMALL
+    multires: MultiresSettings = MultiresSettings()
+    multires_small: MultiresSettings = MULTIRES_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

@@ -45,6 +45,10 @@ class SectionInputs:
             torch.from_numpy(section.pitch_xy.astype(np.float32)),
         )
 
+    def rows(self, order: Tensor) -> SectionInputs:
+        """Choose spots, or put them in another order."""
+        return SectionInputs(self.spots[order], self.grid[order], self.pitch_xy[order])
+
     def to(self, device: torch.device) -> SectionInputs:
         """Move all tensors."""
         return SectionInputs(self.spots.to(device), self.grid.to(device), self.pitch_xy.to(device))

@@ -32,9 +32,27 @@ def _histogene(profile: str, name: str, settings: Settings) -> Predictor:
     return HisToGenePredictor(profile, source, own)
 
 
-def _profiles(method: str, description: str, build: Callable[[str, str, Settings], Predictor]) -> Iterator[MethodSpec]:
-    """A system on pixels and on frozen features, in both sizes."""
+def _reg2st(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.reg2st.predictor import Reg2stPredictor
+    from gr2st_core.models.comparators.sources import Features
+
+    return Reg2stPredictor(profile, Features(M224), getattr(settings, name))
+
+
+def _multires(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.multires.predictor import MultiresPredictor
+    from gr2st_core.models.comparators.sources import Features
+
+    return MultiresPredictor(profile, Features(M224), getattr(settings, name))
+
+
+def _profiles(
+    method: str, description: str, build: Callable[[str, str, Settings], Predictor], *, reads_pixels: bool = True
+) -> Iterator[MethodSpec]:
+    """A system on pixels, where it has an image network of its own, and on frozen features, in both sizes."""
     forms = {"published": description, "features": f"{description}, on frozen features instead of pixels"}
+    if not reads_pixels:
+        forms = {"features": description}
     for size, words in (("", ""), ("_small", "; small, for two cores")):
         for form, what in forms.items():
             profile, name = f"{form}{size}", f"{method}{size}"
@@ -52,5 +70,14 @@ def _profiles(method: str, description: str, build: Callable[[str, str, Settings
 
 COMPARATORS: tuple[MethodSpec, ...] = (
     *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene),
+    *_profiles(
+        "reg2st", "Reg2ST: image rows read from a gene space, joined by a learned graph", _reg2st, reads_pixels=False
+    ),
+    *_profiles(
+        "multires",
+        "a spot, its neighbours and its section, fused and distilled; this project's own design",
+        _multires,
+        reads_pixels=False,
+    ),
 )
 """In the order of scoreboards."""
