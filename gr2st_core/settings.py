@@ -20,6 +20,10 @@ from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.comparator_settings.mclstexp import SMALL as MCLSTEXP_SMALL
 from gr2st_core.comparator_settings.mclstexp import MclStExpSettings
+from gr2st_core.comparator_settings.multires import SMALL as MULTIRES_SMALL
+from gr2st_core.comparator_settings.multires import MultiresSettings
+from gr2st_core.comparator_settings.reg2st import SMALL as REG2ST_SMALL
+from gr2st_core.comparator_settings.reg2st import Reg2stSettings
 from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
 from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
 from gr2st_core.errors import SettingsError
@@ -292,14 +296,18 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
-    mclstexp: MclStExpSettings = MclStExpSettings()
-    mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
-    hggep: HGGEPSettings = HGGEPSettings()
-    hggep_small: HGGEPSettings = HGGEP_SMALL
     hist2st: Hist2STSettings = Hist2STSettings()
     hist2st_small: Hist2STSettings = HIST2ST_SMALL
     thitogene: THItoGeneSettings = THItoGeneSettings()
     thitogene_small: THItoGeneSettings = THITOGENE_SMALL
+    hggep: HGGEPSettings = HGGEPSettings()
+    hggep_small: HGGEPSettings = HGGEP_SMALL
+    mclstexp: MclStExpSettings = MclStExpSettings()
+    mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
+    reg2st: Reg2stSettings = Reg2stSettings()
+    reg2st_small: Reg2stSettings = REG2ST_SMALL
+    multires: MultiresSettings = MultiresSettings()
+    multires_small: MultiresSettings = MULTIRES_SMALL
     studies: StudySettings = StudySettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     serving: ServingSettings = ServingSettings()

@@ -29,15 +29,22 @@ class Attention(nn.Module):
         self.out = nn.Sequential(nn.Linear(n_heads * d_head, d_model), nn.Dropout(dropout))
 
     def forward(self, rows: Tensor, memory: Tensor | None = None) -> Tensor:
-        """Attend, ``(n, d_model)``; without a memory ``(m, d_model)`` to the rows themselves."""
+        """Attend, ``(..., n, d_model)``; without a memory ``(..., m, d_model)`` to the rows themselves."""
         key, value = self.to_key_value(rows if memory is None else memory).chunk(2, dim=-1)
         heads = scaled_dot_product_attention(*map(self._by_head, (self.to_query(rows), key, value)))
-        attended: Tensor = self.out(heads.transpose(0, 1).flatten(1))
+        attended: Tensor = self.out(heads.transpose(-3, -2).flatten(-2))
         return attended
 
     def _by_head(self, rows: Tensor) -> Tensor:
-        """``(n_heads, n, d_head)``."""
-        return rows.unflatten(-1, (self.n_heads, self.d_head)).transpose(0, 1)
+        """``(..., n_heads, n, d_head)``."""
+        return rows.unflatten(-1, (self.n_heads, self.d_head)).transpose(-3, -2)
+
+
+def mlp(d_model: int, d_mlp: int, dropout: float) -> nn.Sequential:
+    """The two layers that follow attention in a block."""
+    return nn.Sequential(
+        nn.Linear(d_model, d_mlp), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_mlp, d_model), nn.Dropout(dropout)
+    )
 
 
 class PreNormBlock(nn.Module):
@@ -53,9 +60,7 @@ class PreNormBlock(nn.Module):
         super().__init__()
         self.norm_attention, self.norm_mlp = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
         self.attention = Attention(d_model, n_heads, d_head, dropout)
-        self.mlp = nn.Sequential(
-            nn.Linear(d_model, d_mlp), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_mlp, d_model), nn.Dropout(dropout)
-        )
+        self.mlp = mlp(d_model, d_mlp, dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """From ``(n, d_model)`` to the same."""

@@ -1,6 +1,7 @@
 """Which spots count as a spot's neighbours.
 
-Belongs here: the nearest spots of a section as edges. Does not belong here: layers over them (``graph_layers``).
+Belongs here: the nearest spots of a section as edges, spots in order of place. Does not belong here: layers over them
+(``graph_layers``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def nearest_edges(pitch_xy: Tensor, k: int, max_pitches: float | None = None) ->
     kept = min(k, n_spots - 1)
     if kept < 1:
         return torch.empty(2, 0, dtype=torch.int64, device=pitch_xy.device)
-    by_place = _by_place(pitch_xy)
+    by_place = order_by_place(pitch_xy)
     placed = pitch_xy[by_place].double()
     distance = torch.cdist(placed, placed).mul(100).round()
     distance.fill_diagonal_(torch.inf)
@@ -43,8 +44,12 @@ def nearest_edges(pitch_xy: Tensor, k: int, max_pitches: float | None = None) ->
     return edges[:, edges[1].argsort(stable=True)]
 
 
-def _by_place(pitch_xy: Tensor) -> Tensor:
-    """Order of spots by row, then column, to a hundredth of the pitch."""
+def order_by_place(pitch_xy: Tensor) -> Tensor:
+    """Order of spots by row, then column, to a hundredth of the pitch, int64 ``(n_spots,)``.
+
+    A network that sees them in this order returns the same numbers to the last bit however they are stored, which
+    matters where it chooses among them.
+    """
     x, y = pitch_xy.double().mul(100).round().unbind(1)
     by_x = x.argsort(stable=True)
     return by_x[y[by_x].argsort(stable=True)]

@@ -17,33 +17,76 @@ from gr2st_core.models.spec import M224, MethodSpec
 from gr2st_core.settings import Settings
 
 if TYPE_CHECKING:
+    from gr2st_core.models.comparators.sources import Source
     from gr2st_core.predictor import Predictor
 
 SPOT_SPAN_UM = 154.0
 """224 px of the published her2st images."""
 
 
-def _histogene(profile: str, name: str, settings: Settings) -> Predictor:
-    from gr2st_core.models.comparators.histogene.predictor import HisToGenePredictor
+def _source(profile: str, input_px: int, span_um: float = SPOT_SPAN_UM / 2) -> Source:
+    """Where a profile's rows come from: frozen features, or patches of 112 published pixels."""
     from gr2st_core.models.comparators.sources import Features, Patches
 
+    return Features(M224) if profile.startswith("features") else Patches(span_um, input_px)
+
+
+def _histogene(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.histogene.predictor import HisToGenePredictor
+
     own = getattr(settings, name)
-    source = Features(M224) if profile.startswith("features") else Patches(SPOT_SPAN_UM / 2, own.input_px)
-    return HisToGenePredictor(profile, source, own)
+    return HisToGenePredictor(profile, _source(profile, own.input_px), own)
+
+
+def _hist2st(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.hist2st.predictor import Hist2STPredictor
+
+    own = getattr(settings, name)
+    return Hist2STPredictor(profile, _source(profile, own.input_px), own)
+
+
+def _thitogene(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.thitogene.predictor import THItoGenePredictor
+
+    own = getattr(settings, name)
+    return THItoGenePredictor(profile, _source(profile, own.input_px), own)
+
+
+def _hggep(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.hggep.predictor import HGGEPPredictor
+
+    own = getattr(settings, name)
+    return HGGEPPredictor(profile, _source(profile, own.input_px), own)
 
 
 def _mclstexp(profile: str, name: str, settings: Settings) -> Predictor:
     from gr2st_core.models.comparators.mclstexp.predictor import MclStExpPredictor
-    from gr2st_core.models.comparators.sources import Features, Patches
 
     own = getattr(settings, name)
-    source = Features(M224) if profile.startswith("features") else Patches(SPOT_SPAN_UM, own.input_px)
-    return MclStExpPredictor(profile, source, own)
+    return MclStExpPredictor(profile, _source(profile, own.input_px, SPOT_SPAN_UM), own)
 
 
-def _profiles(method: str, description: str, build: Callable[[str, str, Settings], Predictor]) -> Iterator[MethodSpec]:
-    """A system on pixels and on frozen features, in both sizes."""
+def _reg2st(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.reg2st.predictor import Reg2STPredictor
+    from gr2st_core.models.comparators.sources import Features
+
+    return Reg2STPredictor(profile, Features(M224), getattr(settings, name))
+
+
+def _multires(profile: str, name: str, settings: Settings) -> Predictor:
+    from gr2st_core.models.comparators.multires.predictor import MultiresPredictor
+    from gr2st_core.models.comparators.sources import Features
+
+    return MultiresPredictor(profile, Features(M224), getattr(settings, name))
+
+
+def _profiles(
+    method: str, description: str, build: Callable[[str, str, Settings], Predictor], *, reads_pixels: bool = True
+) -> Iterator[MethodSpec]:
+    """A system on pixels, where it has an image network of its own, and on frozen features, in both sizes."""
     forms = {"published": description, "features": f"{description}, on frozen features instead of pixels"}
+    if not reads_pixels:
+        forms = {"features": description}
     for size, words in (("", ""), ("_small", "; small, for two cores")):
         for form, what in forms.items():
             profile, name = f"{form}{size}", f"{method}{size}"
@@ -61,6 +104,18 @@ def _profiles(method: str, description: str, build: Callable[[str, str, Settings
 
 COMPARATORS: tuple[MethodSpec, ...] = (
     *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene),
+    *_profiles("hist2st", "Hist2ST: convolutions, a transformer, and a graph over near spots", _hist2st),
+    *_profiles("thitogene", "THItoGene: capsules of patches, a transformer, graph attention", _thitogene),
+    *_profiles("hggep", "HGGEP: an image encoder's taps, transformers, and groups of spots alike", _hggep),
     *_profiles("mclstexp", "mclSTExp: an image encoder taught by contrast, training spots looked up", _mclstexp),
+    *_profiles(
+        "reg2st", "Reg2ST: image rows read from a gene space, joined by a learned graph", _reg2st, reads_pixels=False
+    ),
+    *_profiles(
+        "multires",
+        "a spot, its neighbours and its section, fused and distilled; this project's own design",
+        _multires,
+        reads_pixels=False,
+    ),
 )
 """In the order of scoreboards."""
