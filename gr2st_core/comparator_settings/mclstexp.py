@@ -36,13 +36,14 @@ class MclStExpSettings(ComparatorSettings):
 
 
 SMALL = MclStExpSettings(
-    epochs=16,
+    epochs=14,
     patience=6,
     learning_rate=1e-3,
     input_px=48,
     growth_rate=16,
     block_config=(1, 2, 4),
     n_init_features=8,
+    jitter=0.1,
     d_embedding=128,
     depth=1,
     n_heads=4,
