@@ -26,6 +26,7 @@ from gr2st_core.comparator_settings.reg2st import SMALL as REG2ST_SMALL
 from gr2st_core.comparator_settings.reg2st import Reg2stSettings
 from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
 from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
+from gr2st_core.comparator_settings.reg2st import Reg2STSettings
 from gr2st_core.errors import SettingsError
 from gr2st_core.frozen import Frozen, Share
 
@@ -306,6 +307,8 @@ class Settings(Frozen):
     mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
     reg2st: Reg2stSettings = Reg2stSettings()
     reg2st_small: Reg2stSettings = REG2ST_SMALL
+    reg2st: Reg2STSettings = Reg2STSettings()
+    reg2st_small: Reg2STSettings = REG2ST_SMALL
     multires: MultiresSettings = MultiresSettings()
     multires_small: MultiresSettings = MULTIRES_SMALL
     studies: StudySettings = StudySettings()

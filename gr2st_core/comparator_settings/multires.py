@@ -31,6 +31,15 @@ class MultiresSettings(ComparatorSettings):
 
 
 SMALL = MultiresSettings(
-    epochs=30, patience=8, learning_rate=5e-4, d_model=128, n_heads=4, d_head=32, d_mlp=256, neighbour_depth=1
+    epochs=16,
+    patience=5,
+    learning_rate=1e-3,
+    d_model=128,
+    n_heads=4,
+    d_head=32,
+    d_mlp=128,
+    neighbour_depth=1,
+    section_depth=1,
+    n_neighbours=8,
 )
 """For two cores."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from gr2st_core.comparator_settings.base import ComparatorSettings
 
 
-class Reg2stSettings(ComparatorSettings):
+class Reg2STSettings(ComparatorSettings):
     """Reg2ST; defaults of its tutorial (field.md 1.6)."""
 
     epochs: int = Field(400, ge=1, description="most epochs of the inner run, and where the rate's cosine ends")
@@ -30,7 +30,7 @@ class Reg2stSettings(ComparatorSettings):
     zinb_weight: float = Field(0.25, ge=0)
 
     @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> Reg2stSettings:
+    def _heads_divide_the_width(self) -> Reg2STSettings:
         if self.d_model % self.n_heads:
             raise ValueError("d_model must be a multiple of n_heads")
         return self
@@ -43,17 +43,17 @@ class Reg2stSettings(ComparatorSettings):
         return self.last_rate + (self.learning_rate - self.last_rate) * (1 + math.cos(math.pi * done)) / 2
 
 
-SMALL = Reg2stSettings(
-    epochs=30,
-    patience=8,
-    learning_rate=1e-3,
-    first_rate=1e-4,
-    last_rate=1e-5,
-    warm_up_epochs=3,
+SMALL = Reg2STSettings(
+    epochs=18,
+    patience=5,
+    learning_rate=3e-3,
+    first_rate=5e-4,
+    last_rate=1e-4,
+    warm_up_epochs=2,
     d_model=128,
-    d_hidden=256,
+    d_hidden=128,
     depth=2,
     n_heads=4,
-    d_mlp=256,
+    d_mlp=128,
 )
 """For two cores."""

@@ -20,6 +20,8 @@ from gr2st_core.models.comparators.network import SectionNetwork
 from gr2st_core.models.comparators.positions import XYEmbedding
 
 BRANCHES = ("spot", "neighbours", "section")
+FIRST_PLACES = 0.02
+"""Spread of position tables before any training: small, so that where a spot lies does not drown what it looks like."""
 
 
 class MultiresNetwork(SectionNetwork):
@@ -45,6 +47,8 @@ class MultiresNetwork(SectionNetwork):
             settings.max_pitches,
         )
         self.place = XYEmbedding(settings.n_positions, width)
+        for table in (self.place.x, self.place.y):
+            nn.init.normal_(table.weight, std=FIRST_PLACES)
         self.section = nn.Sequential(transformer(settings.section_depth, width, *block), nn.LayerNorm(width))
         self.fuse = nn.Sequential(nn.Linear(len(BRANCHES) * width, width), nn.GELU(), nn.Dropout(settings.dropout))
         self.heads = nn.ModuleDict({name: nn.Linear(width, n_genes) for name in (*BRANCHES, "fused")})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, normalize
 
-from gr2st_core.comparator_settings.reg2st import Reg2stSettings
+from gr2st_core.comparator_settings.reg2st import Reg2STSettings
 from gr2st_core.models.comparators.cross_attention import CrossAttentionDecoder
 from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
 from gr2st_core.models.comparators.neighbours import order_by_place
@@ -24,7 +24,7 @@ FIRST_SCALE = 1 / 0.07
 """Of cosines in the contrast before any training."""
 
 
-class Reg2stNetwork(SectionNetwork):
+class Reg2STNetwork(SectionNetwork):
     """Features and place to expression; a branch that reads expression takes part in training alone.
 
     Parameters
@@ -33,7 +33,7 @@ class Reg2stNetwork(SectionNetwork):
         Shape of a spot's input: a row of features.
     """
 
-    def __init__(self, settings: Reg2stSettings, row_shape: tuple[int, ...], n_genes: int) -> None:
+    def __init__(self, settings: Reg2STSettings, row_shape: tuple[int, ...], n_genes: int) -> None:
         super().__init__()
         width, hidden = settings.d_model, settings.d_hidden
         self.settings = settings

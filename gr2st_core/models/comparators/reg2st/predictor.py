@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import torch
 
-from gr2st_core.comparator_settings.reg2st import Reg2stSettings
+from gr2st_core.comparator_settings.reg2st import Reg2STSettings
 from gr2st_core.models.comparators.network import SectionNetwork
 from gr2st_core.models.comparators.predictor import SectionPredictor
-from gr2st_core.models.comparators.reg2st.network import Reg2stNetwork
+from gr2st_core.models.comparators.reg2st.network import Reg2STNetwork
 
 
-class Reg2stPredictor(SectionPredictor[Reg2stSettings]):
+class Reg2STPredictor(SectionPredictor[Reg2STSettings]):
     """Reg2ST."""
 
     method: ClassVar[str] = "reg2st"
@@ -31,9 +31,9 @@ class Reg2stPredictor(SectionPredictor[Reg2stSettings]):
         "sections whose grid exceeds the position tables are shrunk to fit",
     )
 
-    def network(self, row_shape: tuple[int, ...], n_genes: int) -> Reg2stNetwork:
+    def network(self, row_shape: tuple[int, ...], n_genes: int) -> Reg2STNetwork:
         """Build the network."""
-        return Reg2stNetwork(self.settings, row_shape, n_genes)
+        return Reg2STNetwork(self.settings, row_shape, n_genes)
 
     def optimiser(self, network: SectionNetwork) -> torch.optim.Optimizer:
         """Make the optimiser of all parameters: AdamW."""
