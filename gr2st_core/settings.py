@@ -14,6 +14,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, Valida
 
 from gr2st_core.comparator_settings.hist2st import SMALL as HIST2ST_SMALL
 from gr2st_core.comparator_settings.hist2st import Hist2STSettings
+from gr2st_core.comparator_settings.histogene import FEATURES_SMALL as HISTOGENE_FEATURES_SMALL
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.errors import SettingsError
@@ -286,6 +287,7 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
+    histogene_features_small: HisToGeneSettings = HISTOGENE_FEATURES_SMALL
     hist2st: Hist2STSettings = Hist2STSettings()
     hist2st_small: Hist2STSettings = HIST2ST_SMALL
     studies: StudySettings = StudySettings()

@@ -41,13 +41,26 @@ def _hist2st(profile: str, name: str, settings: Settings) -> Predictor:
     return Hist2STPredictor(profile, source, own)
 
 
-def _profiles(method: str, description: str, build: Callable[[str, str, Settings], Predictor]) -> Iterator[MethodSpec]:
-    """A system on pixels and on frozen features, in both sizes."""
+def _profiles(
+    method: str,
+    description: str,
+    build: Callable[[str, str, Settings], Predictor],
+    *,
+    has_features_small: bool = False,
+) -> Iterator[MethodSpec]:
+    """A system on pixels and on frozen features, in both sizes.
+
+    Parameters
+    ----------
+    has_features_small
+        Whether the small size has settings of its own on features, named ``<method>_features_small``.
+    """
     forms = {"published": description, "features": f"{description}, on frozen features instead of pixels"}
     for size, words in (("", ""), ("_small", "; small, for two cores")):
         for form, what in forms.items():
-            profile, name = f"{form}{size}", f"{method}{size}"
-            is_pixels = form == "published"
+            profile, is_pixels = f"{form}{size}", form == "published"
+            is_apart = has_features_small and size and not is_pixels
+            name = f"{method}_{profile}" if is_apart else f"{method}{size}"
             yield MethodSpec(
                 method,
                 profile,
@@ -60,7 +73,7 @@ def _profiles(method: str, description: str, build: Callable[[str, str, Settings
 
 
 COMPARATORS: tuple[MethodSpec, ...] = (
-    *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene),
+    *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene, has_features_small=True),
     *_profiles("hist2st", "Hist2ST: convolutions, a transformer, and a graph over near spots", _hist2st),
 )
 """In the order of scoreboards."""
