@@ -16,6 +16,7 @@ from gr2st_core.comparator_settings.hggep import SMALL as HGGEP_SMALL
 from gr2st_core.comparator_settings.hggep import HGGEPSettings
 from gr2st_core.comparator_settings.hist2st import SMALL as HIST2ST_SMALL
 from gr2st_core.comparator_settings.hist2st import Hist2STSettings
+from gr2st_core.comparator_settings.histogene import FEATURES_SMALL as HISTOGENE_FEATURES_SMALL
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.comparator_settings.mclstexp import SMALL as MCLSTEXP_SMALL
@@ -23,10 +24,9 @@ from gr2st_core.comparator_settings.mclstexp import MclStExpSettings
 from gr2st_core.comparator_settings.multires import SMALL as MULTIRES_SMALL
 from gr2st_core.comparator_settings.multires import MultiresSettings
 from gr2st_core.comparator_settings.reg2st import SMALL as REG2ST_SMALL
-from gr2st_core.comparator_settings.reg2st import Reg2stSettings
+from gr2st_core.comparator_settings.reg2st import Reg2STSettings, Reg2stSettings
 from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
 from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
-from gr2st_core.comparator_settings.reg2st import Reg2STSettings
 from gr2st_core.errors import SettingsError
 from gr2st_core.frozen import Frozen, Share
 
@@ -297,6 +297,7 @@ class Settings(Frozen):
     blend: BlendSettings = BlendSettings()
     histogene: HisToGeneSettings = HisToGeneSettings()
     histogene_small: HisToGeneSettings = HISTOGENE_SMALL
+    histogene_features_small: HisToGeneSettings = HISTOGENE_FEATURES_SMALL
     hist2st: Hist2STSettings = Hist2STSettings()
     hist2st_small: Hist2STSettings = HIST2ST_SMALL
     thitogene: THItoGeneSettings = THItoGeneSettings()

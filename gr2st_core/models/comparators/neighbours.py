@@ -26,7 +26,7 @@ def nearest_edges(pitch_xy: Tensor, k: int, max_pitches: float | None = None) ->
     -------
     Sender and receiver, int64 ``(2, n_edges)``, sorted by receiver. Of spots equally far the one of the lower row, then
     of the lower column comes first, so that the order in which spots are stored does not matter; distances are taken as
-    equal within a hundredth of the pitch, since pixel coordinates of a grid are.
+    equal within a tenth of the pitch, since arrays are registered to about a hundredth of it.
     """
     n_spots = len(pitch_xy)
     kept = min(k, n_spots - 1)
@@ -34,12 +34,12 @@ def nearest_edges(pitch_xy: Tensor, k: int, max_pitches: float | None = None) ->
         return torch.empty(2, 0, dtype=torch.int64, device=pitch_xy.device)
     by_place = order_by_place(pitch_xy)
     placed = pitch_xy[by_place].double()
-    distance = torch.cdist(placed, placed).mul(100).round()
+    distance = torch.cdist(placed, placed).mul(10).round()
     distance.fill_diagonal_(torch.inf)
     nearest, sender = distance.sort(dim=1, stable=True)
     nearest, sender = nearest[:, :kept], sender[:, :kept]
     receiver = torch.arange(n_spots, device=pitch_xy.device)[:, None].expand_as(sender)
-    close = nearest <= torch.inf if max_pitches is None else nearest <= 100 * max_pitches
+    close = nearest <= torch.inf if max_pitches is None else nearest <= 10 * max_pitches
     edges = torch.stack([by_place[sender[close]], by_place[receiver[close]]])
     return edges[:, edges[1].argsort(stable=True)]
 
