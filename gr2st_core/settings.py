@@ -306,8 +306,6 @@ class Settings(Frozen):
     hggep_small: HGGEPSettings = HGGEP_SMALL
     mclstexp: MclStExpSettings = MclStExpSettings()
     mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
-    reg2st: Reg2stSettings = Reg2stSettings()
-    reg2st_small: Reg2stSettings = REG2ST_SMALL
     reg2st: Reg2STSettings = Reg2STSettings()
     reg2st_small: Reg2STSettings = REG2ST_SMALL
     multires: MultiresSettings = MultiresSettings()

@@ -67,10 +67,10 @@ def _mclstexp(profile: str, name: str, settings: Settings) -> Predictor:
 
 
 def _reg2st(profile: str, name: str, settings: Settings) -> Predictor:
-    from gr2st_core.models.comparators.reg2st.predictor import Reg2stPredictor
+    from gr2st_core.models.comparators.reg2st.predictor import Reg2STPredictor
     from gr2st_core.models.comparators.sources import Features
 
-    return Reg2stPredictor(profile, Features(M224), getattr(settings, name))
+    return Reg2STPredictor(profile, Features(M224), getattr(settings, name))
 
 
 def _multires(profile: str, name: str, settings: Settings) -> Predictor:
