@@ -24,7 +24,7 @@ from gr2st_core.comparator_settings.mclstexp import MclStExpSettings
 from gr2st_core.comparator_settings.multires import SMALL as MULTIRES_SMALL
 from gr2st_core.comparator_settings.multires import MultiresSettings
 from gr2st_core.comparator_settings.reg2st import SMALL as REG2ST_SMALL
-from gr2st_core.comparator_settings.reg2st import Reg2STSettings, Reg2stSettings
+from gr2st_core.comparator_settings.reg2st import Reg2STSettings
 from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
 from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
 from gr2st_core.errors import SettingsError
