@@ -51,7 +51,7 @@ def test_routing_is_what_loops_over_capsules_compute() -> None:
             made = torch.zeros(d_out)
             for i in range(n_in):
                 share = math.exp(agreement[o][i]) / sum(math.exp(agreement[other][i]) for other in range(n_out))
-                made += (share + float(routing.prior[o, i])) * predicted[o][i]
+                made += (share + routing.prior[o, i].item()) * predicted[o][i]
             torch.testing.assert_close(routed[o], torch.tensor(squashed(made.tolist())))
 
 
