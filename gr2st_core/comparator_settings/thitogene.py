@@ -33,18 +33,19 @@ class THItoGeneSettings(ComparatorSettings):
 
 
 SMALL = THItoGeneSettings(
-    epochs=30,
-    patience=8,
-    learning_rate=3e-4,
+    epochs=40,
+    patience=12,
+    learning_rate=3e-3,
     input_px=56,
     channels=(16, 32, 32),
-    d_capsule=16,
-    depth=2,
+    d_capsule=8,
+    depth=1,
     n_heads=4,
     d_mlp=512,
     graph_heads=4,
     d_graph_head=64,
     d_graph=128,
     d_hidden=256,
+    dropout=0.1,
 )
 """For two cores."""

@@ -72,7 +72,8 @@ class CapsuleRouting(nn.Module):
         super().__init__()
         self.transforms = nn.Parameter(torch.empty(n_out, n_in, d_in, d_out))
         self.prior = nn.Parameter(torch.zeros(n_out, n_in))
-        nn.init.normal_(self.transforms, std=math.sqrt(2 / d_in))
+        # evenly weighted predictions from capsules of length 1 then add up to about that length again
+        nn.init.normal_(self.transforms, std=n_out / math.sqrt(n_in * d_out))
 
     def forward(self, capsules: Tensor) -> Tensor:
         """From ``(n, n_in, d_in)`` to squashed ``(n, n_out, d_out)``.
