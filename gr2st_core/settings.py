@@ -1,6 +1,7 @@
 """Every default of the project, once.
 
-Belongs here: frozen, validated settings and how a YAML file overrides them. Does not belong here: paths, secrets,
+Belongs here: frozen, validated settings and how a YAML file overrides them. Does not belong here: paths (but those of
+starting weights that a user names), secrets,
 or anything that depends on the machine.
 """
 

@@ -49,10 +49,10 @@ class HGGEPSettings(ComparatorSettings):
 
 
 SMALL = HGGEPSettings(
-    epochs=12,
-    patience=5,
-    learning_rate=3e-4,
-    input_px=56,
+    epochs=8,
+    patience=4,
+    learning_rate=2e-3,
+    input_px=32,
     d_model=256,
     depth=1,
     n_heads=4,

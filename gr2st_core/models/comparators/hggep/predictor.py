@@ -24,6 +24,8 @@ class HGGEPPredictor(SectionPredictor[HGGEPSettings]):
         "patches are cut x right, y down (published: exchanged)",
         "the number of epochs is chosen on an inner split (published: on the test section, every 5 epochs)",
         "one optimiser trains throughout (published: made anew every 5 epochs)",
+        "without given weights the image encoder starts nearly linear, so that what a patch shows reaches its last "
+        "maps (published: ImageNet weights)",
         "a hyperedge joins a spot to the most alike of its neighbours (published: to the least alike)",
         "each hyperedge has one weight, the mean likeness of its members (published: one per member, read as if per "
         "hyperedge, so that weights belong to others)",

@@ -20,6 +20,10 @@ class ShuffleNetTrunk(nn.Module):
     """ShuffleNetV2-0.5 up to its last maps, its parameters named as torchvision's.
 
     Its first pooling is left out: from the stem's maps of 58 px only so come maps of 4 px, as published.
+
+    Before weights are given it starts nearly linear: convolutions within channels as means, normalised values behind
+    the first layer shifted by 1, so that few are rectified. In torch's own start, what a patch shows hardly reaches
+    the last maps, and a training of few steps then learns nothing from it.
     """
 
     def __init__(self) -> None:
@@ -29,6 +33,12 @@ class ShuffleNetTrunk(nn.Module):
         whole = shufflenet_v2_x0_5(weights=None)
         self.conv1, self.stage2, self.stage3 = whole.conv1, whole.stage2, whole.stage3
         self.stage4, self.conv5 = whole.stage4, whole.conv5
+        for part in (self.stage2, self.stage3, self.stage4, self.conv5):
+            for module in part.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    nn.init.ones_(module.bias)
+                elif isinstance(module, nn.Conv2d) and module.groups > 1:
+                    nn.init.constant_(module.weight, 1 / module.weight[0].numel())
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """From ``(n, 3, height, width)`` to ``(n, 192, side, side)`` and ``(n, 1024, side, side)``, 1/16 the size."""

@@ -18,6 +18,7 @@ from torchvision.models import shufflenet_v2_x0_5
 from gr2st_core.comparator_settings.hggep import SMALL, HGGEPSettings
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.comparators.hggep.network import HGGEPNetwork
+from gr2st_core.models.comparators.hggep.taps import ShuffleNetTrunk
 from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
 from gr2st_core.models.registry import METHODS
 from gr2st_core.models.spec import M224
@@ -84,6 +85,26 @@ def test_the_full_shapes_are_the_published_ones() -> None:
     assert network.hypergraph.widen.weight.weight.shape == (1024, 512)
     assert network.jump.lstm.num_layers == 4
     assert network.head(jumped).shape == network.zinb(jumped).mean.shape == (2, 785)
+
+
+def _brightness_shown(trunk: ShuffleNetTrunk) -> float:
+    """Correlation of a channel of the last maps with how bright the patch is, the median over channels."""
+    torch.manual_seed(1)
+    brightness = torch.linspace(100, 150, 64)
+    patches = brightness[:, None, None, None] + 3 * torch.randn(64, 3, 30, 30)
+    with torch.no_grad():
+        channels = trunk(patches)[1].mean(dim=(2, 3))
+    return float(torch.corrcoef(torch.cat([brightness[None], channels.T]))[0, 1:].abs().nanmedian())
+
+
+def test_an_encoder_without_weights_lets_more_through_than_torchs_own_start() -> None:
+    torch.manual_seed(0)
+    trunk = ShuffleNetTrunk()
+    started = _brightness_shown(trunk)
+    for module in trunk.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    assert started > 1.5 * _brightness_shown(trunk)
 
 
 def test_features_go_through_three_layers_and_are_not_distilled(inputs, truth) -> None:
