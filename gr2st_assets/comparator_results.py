@@ -26,7 +26,8 @@ WITH ours AS (
   WHERE cohort = $cohort AND panel = $panel AND training_patients = 'all' AND method IN ({_SYSTEMS})
   GROUP BY ALL
 )
-SELECT method AS system, form || ', ' || n || ' sections here' AS source,
+SELECT method AS system,
+  CASE form WHEN 'published' THEN 'pixels' ELSE form END || ' here, ' || n || ' sections' AS source,
   CASE WHEN setting = 'small' THEN round(r, 3) END AS ours_small,
   CASE WHEN setting = 'full' THEN round(r, 3) END AS ours_full, NULL::DOUBLE AS published,
   target, split_unit AS held_out, $panel AS genes, 'no' AS chosen_on_test, 'run' AS evidence
@@ -66,7 +67,7 @@ def _of(setting: str, unit: str, form: str) -> str:
 
 
 def _above(setting: str, unit: str, form: str, name: str) -> str:
-    least = f"(SELECT max(r) FROM m WHERE m.name = '{name}' AND m.split_unit = '{unit}')"  # noqa: S608 - names of the registry
+    least = f"(SELECT max(r) FROM m WHERE m.name = '{name}' AND m.split_unit = '{unit}')"  # noqa: S608 - as above
     return f"(SELECT sum((r > {least})::INTEGER) {_of(setting, unit, form)})"
 
 

@@ -98,7 +98,7 @@ def _imports_of(module: str) -> frozenset[str]:
 def imports(source: str) -> frozenset[str]:
     """Modules that a text of Python imports at any depth; an imported name that is a module counts itself."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -107,6 +107,17 @@ def imports(source: str) -> frozenset[str]:
     return frozenset(names)
 
 
+def _statements(module: ast.Module) -> Iterator[ast.AST]:
+    """Statements at any depth; expressions, by far the most nodes, hold none."""
+    pending: list[ast.AST] = [module]
+    while pending:
+        node = pending.pop()
+        yield node
+        for blocks in ("body", "orelse", "finalbody", "handlers", "cases"):
+            pending.extend(getattr(node, blocks, ()))
+
+
+@cache
 def _is_module(name: str) -> bool:
     """Whether there is a file or folder of that name in an installed package."""
     path = _path(name)

@@ -70,14 +70,21 @@ BLUEPRINTS: dict[str, Blueprint] = {}
 
 
 def asset_arguments(
-    name: str, *, code: Sequence[str], checks: Sequence[str], kinds: set[str], pool: str | None, doc: str | None
+    name: str,
+    *,
+    code: Sequence[str],
+    checks: Sequence[str],
+    kinds: set[str],
+    pool: str | None,
+    doc: str | None,
+    group: str = "",
 ) -> dict[str, Any]:
-    """Arguments of ``dagster.asset`` that every asset of the project has."""
+    """Arguments of ``dagster.asset`` that every asset of the project has; by default it is in its table's group."""
     spec = table_spec(name)
     key = dg.AssetKey(name.split("/"))
     return {
         "key": key,
-        "group_name": key.path[0],
+        "group_name": group or key.path[0],
         "description": doc,
         "owners": OWNERS,
         "kinds": {"parquet", *kinds},
@@ -169,6 +176,7 @@ def fold_asset(
     files: Callable[[FoldWork], Mapping[str, str]] | None = None,
     kinds: frozenset[str] = frozenset(),
     pool: str | None = None,
+    group: str = "",
 ) -> Callable[[Callable[[FoldWork], Product]], dg.AssetsDefinition]:
     """Make a compute function an asset with one table a fold.
 
@@ -179,6 +187,8 @@ def fold_asset(
         only ``train`` do not change with a test section.
     fold_tables, optional_fold_tables
         Fold tables of the same fold; the optional ones are read where they exist.
+    group
+        Of the asset in the UI, if not its table's.
     name, code, checks, settings_hash, files, kinds, pool
         As in ``section_asset``.
     """
@@ -207,7 +217,9 @@ def fold_asset(
 
             return plan
 
-        arguments = asset_arguments(name, code=code, checks=checks, kinds=set(kinds), pool=pool, doc=compute.__doc__)
+        arguments = asset_arguments(
+            name, code=code, checks=checks, kinds=set(kinds), pool=pool, doc=compute.__doc__, group=group
+        )
         blueprint = Blueprint(name, FOLDS.name, arguments["code_version"], checks, settings_hash, open_plans)
         deps = [
             dg.AssetKey(["folds", "fold_table"]),

@@ -9,7 +9,7 @@ import inspect
 import shutil
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, cast
@@ -57,6 +57,7 @@ def section_tables(spec: MethodSpec, *, query: bool) -> tuple[str, ...]:
     return tuple(tables if query else [*tables, "raw/counts", "cells/cell_types"])
 
 
+@cache
 def method_code(spec: MethodSpec) -> tuple[str, ...]:
     """Modules whose source decides what a method is and predicts: those that it imports, and its components'.
 
@@ -68,6 +69,7 @@ def method_code(spec: MethodSpec) -> tuple[str, ...]:
     return "gr2st_assets.sections", *own, *(pixel_code() if spec.pixels else ())
 
 
+@cache
 def _construction(spec: MethodSpec) -> tuple[str, str]:
     """Source of the function that builds a method, and the arguments it is given besides the settings."""
     build = spec.build

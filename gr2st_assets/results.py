@@ -185,9 +185,9 @@ SENTENCES = (
 _HOW = """Written from the catalogue by `gr2st results {cohort} {panel}` after `gr2st materialize`; for the real
 sections, `make real` has every command. Scores are correlations over the spots of a section, averaged over genes, then
 over sections, then over seeds."""
-_HOW_STUDIED = """Written from the catalogue by `gr2st results {cohort} {panel} --study` after `gr2st study`; for the
-real sections, `make study` has every command. Each row is GR2ST with one part left out, or one setting changed, and
-its difference from the whole on the same sections."""
+_HOW_STUDIED = """Written from the catalogue by `gr2st results {cohort} {panel} --study` after `gr2st study`; for
+the real sections, `make study` has every command. Each row is GR2ST with one part left out, or one setting changed,
+and its difference from the whole on the same sections."""
 
 
 def page(ask: Ask, cohort: str, panel: str) -> str:

@@ -678,7 +678,7 @@ _SPECS = (
             Column(
                 "peak_memory_mb",
                 "float64",
-                "most memory of the process meanwhile, its libraries included",
+                "most memory of the process meanwhile, above what it held before",
                 "MiB",
                 True,
                 0,

@@ -25,12 +25,21 @@ from gr2st_assets.models import (
 from gr2st_assets.steps import Product
 from gr2st_assets.tables import table_spec
 from gr2st_assets.work import FoldWork
+from gr2st_core.models.comparators.specs import COMPARATORS
 from gr2st_core.models.registry import METHODS, MethodSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from gr2st_core.types import Prediction
+
+
+COMPARATOR_GROUP = "comparators"
+"""Of their models and predictions in the UI, which are more than all others."""
+
+
+def _group(spec: MethodSpec) -> str:
+    return COMPARATOR_GROUP if spec in COMPARATORS else ""
 
 
 def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
@@ -68,6 +77,7 @@ def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),
         pool="gpu",
+        group=_group(spec),
     )(model)
 
 
@@ -110,6 +120,7 @@ def predictions_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         checks=("predictions_complete", "predictions_vary"),
         settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),
+        group=_group(spec),
     )(predictions)
 
 

@@ -6,6 +6,8 @@ are a function of its inputs may hold them.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +32,8 @@ class Cost:
     seconds
         Wall time.
     peak_memory_mb
-        Most memory that the process held meanwhile, its libraries and what else it keeps included, in MiB; None where
-        the system does not say.
+        Most memory that the process held meanwhile above what it held before, in MiB: libraries and sections that
+        were read already are not in it. None where the system does not say.
     peak_gpu_memory_mb
         Most memory of tensors on the GPU meanwhile, in MiB; None without one.
     device
@@ -48,15 +50,26 @@ class Cost:
 def measured() -> Iterator[Cost]:
     """Measure what is done within; trainings of one process must not overlap."""
     device = pick_device()
-    cost, is_reset = Cost(device=device.type), _reset_peak()
+    cost = Cost(device=device.type)
+    _give_back()
+    before = _status_mb("VmRSS") if _reset_peak() else None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     started = time.perf_counter()
     yield cost
     cost.seconds = time.perf_counter() - started
-    cost.peak_memory_mb = _peak_mb() if is_reset else None
+    peak = _status_mb("VmHWM")
+    cost.peak_memory_mb = None if before is None or peak is None else peak - before
     if device.type == "cuda":
         cost.peak_gpu_memory_mb = torch.cuda.max_memory_allocated(device) / _MIB
+
+
+def _give_back() -> None:
+    """Return to the system what was freed, where the C library can: memory that is used again would not be seen."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _reset_peak() -> bool:
@@ -68,6 +81,10 @@ def _reset_peak() -> bool:
     return True
 
 
-def _peak_mb() -> float | None:
-    lines = (_PROCESS / "status").read_text().splitlines()
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
+def _status_mb(name: str) -> float | None:
+    """A figure of the process's status, in MiB."""
+    try:
+        lines = (_PROCESS / "status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), None)

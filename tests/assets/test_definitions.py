@@ -7,12 +7,15 @@ import dagster as dg
 import pytest
 
 from gr2st_assets.definitions import ASSETS, TABLE_ASSETS, defs
+from gr2st_core.models.comparators.specs import COMPARATORS
 
 HEAVY = ("torch", "scanpy", "great_expectations", "timm", "torch_geometric", "pandas")
 GROUPS = {
     "raw", "expression", "image", "cells", "graphs", "folds", "models", "predictions", "evaluation", "serving",
     "catalog",
 }  # fmt: skip
+FAMILIES = ("models", "predictions")
+COMPARED = {spec.name for spec in COMPARATORS}
 
 
 def test_definitions_are_loadable():
@@ -39,9 +42,10 @@ def test_every_asset_is_described_owned_grouped_and_kinded(asset):
     spec = asset.specs_by_key[asset.key]
     assert spec.description
     assert spec.owners == ["team:gr2st"]
-    assert spec.group_name == asset.key.path[0]
+    is_comparator = asset.key.path[0] in FAMILIES and asset.key.path[1].partition("_")[2] in COMPARED
+    assert spec.group_name == ("comparators" if is_comparator else asset.key.path[0])
     assert spec.kinds
-    assert spec.group_name in GROUPS
+    assert spec.group_name in {*GROUPS, "comparators"}
 
 
 @pytest.mark.parametrize("asset", TABLE_ASSETS, ids=lambda asset: asset.key.to_user_string())
