@@ -22,7 +22,7 @@ def test_each_row_mixes_its_senders_and_itself() -> None:
         part = slice(3 * head, 3 * head + 3)
         values = rows @ inner.values.weight[part].T
         for receiver, own in senders.items():
-            raw = [float(values[receiver] @ inner.receiver[head] + values[s] @ inner.sender[head]) for s in own]
+            raw = [(values[receiver] @ inner.receiver[head] + values[s] @ inner.sender[head]).item() for s in own]
             open_ = [math.exp(value if value > 0 else 0.2 * value) for value in raw]
             expected = sum(weight / sum(open_) * values[s] for weight, s in zip(open_, own, strict=True))
             torch.testing.assert_close(mixed[receiver, part], expected + inner.bias[part])
