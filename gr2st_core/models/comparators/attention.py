@@ -31,13 +31,20 @@ class Attention(nn.Module):
     def forward(self, rows: Tensor, memory: Tensor | None = None) -> Tensor:
         """Attend, ``(..., n, d_model)``; without a memory ``(..., m, d_model)`` to the rows themselves."""
         key, value = self.to_key_value(rows if memory is None else memory).chunk(2, dim=-1)
-        heads = scaled_dot_product_attention(*map(self._by_head, (self.to_query(rows), key, value)))
+        heads = _attend(*map(self._by_head, (self.to_query(rows), key, value)))
         attended: Tensor = self.out(heads.transpose(-3, -2).flatten(-2))
         return attended
 
     def _by_head(self, rows: Tensor) -> Tensor:
         """``(..., n_heads, n, d_head)``."""
         return rows.unflatten(-1, (self.n_heads, self.d_head)).transpose(-3, -2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Torch's attention, with the batch axis without which it would hold all weights at once."""
+    if query.ndim == 3:
+        return scaled_dot_product_attention(query[None], key[None], value[None])[0]
+    return scaled_dot_product_attention(query, key, value)
 
 
 def mlp(d_model: int, d_mlp: int, dropout: float) -> nn.Sequential:

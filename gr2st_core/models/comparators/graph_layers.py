@@ -43,5 +43,13 @@ class NeighbourMeanConv(nn.Module):
         sender, receiver = edges
         degree = torch.bincount(receiver, minlength=len(rows)).to(rows.dtype)[:, None]
         own = torch.ones_like(degree) if self.self_loop else (degree == 0).to(rows.dtype)
-        mean = (rows * own).index_add(0, receiver, rows[sender]) / (degree + own)
+        mean = (rows * own).index_add(0, receiver, rows_at(rows, sender)) / (degree + own)
         return normalize(relu(self.weight(mean)), dim=1)
+
+
+def rows_at(rows: Tensor, index: Tensor) -> Tensor:
+    """Rows of another tensor, ``(*index.shape, d)``.
+
+    The same as ``rows[index]``, whose gradient several threads would sum in any order.
+    """
+    return rows.index_select(0, index.flatten()).unflatten(0, index.shape)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gr2st_core.models.comparators.graph_layers import rows_at
+
 
 @dataclass(frozen=True, slots=True)
 class Hypergraph:
@@ -75,9 +77,9 @@ class HypergraphConv(nn.Module):
         """From ``(n_spots, d_in)`` to ``(n_spots, d_out)``."""
         spots, hyperedges, n_spots = graph.spots, graph.hyperedges, len(rows)
         projected = self.weight(rows)
-        sums = torch.zeros_like(projected).index_add(0, hyperedges, projected[spots])
+        sums = torch.zeros_like(projected).index_add(0, hyperedges, rows_at(projected, spots))
         means = graph.weights[:, None] * sums / _sizes(hyperedges, n_spots)[:, None]
-        gathered = torch.zeros_like(means).index_add(0, spots, means[hyperedges])
+        gathered = torch.zeros_like(means).index_add(0, spots, rows_at(means, hyperedges))
         total = graph.weights.new_zeros(n_spots).index_add(0, spots, graph.weights[hyperedges])
         convolved: Tensor = gathered / total[:, None] + self.bias
         return convolved

@@ -1,8 +1,8 @@
 """A comparator as a method: choose the number of epochs inside training, then train on all of it.
 
-Belongs here: the course of a fit, the account of it, and how a stored model comes back, for every system; what is
-left of these for those that take a section at once. Does not belong here: networks (a folder per system), a step
-(``learner``).
+Belongs here: the course of a fit, the account of it, and how a stored model comes back. Does not belong here: networks
+(a folder per system), a step (``learner``), what is left for systems that take a section at once
+(``section_predictor``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 
 from gr2st_core.comparator_settings.base import ComparatorSettings
-from gr2st_core.models.comparators.fitted import FittedComparator, FittedSections
+from gr2st_core.models.comparators.fitted import FittedComparator
 from gr2st_core.models.comparators.lazy import LazySections
-from gr2st_core.models.comparators.learner import ComparatorLearner, SectionLearner
-from gr2st_core.models.comparators.network import ComparatorNetwork, SectionNetwork, without_counters
+from gr2st_core.models.comparators.learner import ComparatorLearner
+from gr2st_core.models.comparators.network import ComparatorNetwork, without_counters
 from gr2st_core.models.comparators.sources import Reader, Source
 from gr2st_core.models.gr2st.fitted import round_matrices
 from gr2st_core.models.gr2st.stored import load_into, part_of, read_config, require_finite, require_kind, require_known
@@ -226,25 +226,3 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
     def _job(self, request: FitRequest, sections: Sequence[TrainSection], started: tuple[str, ...]) -> str:
         facts = [self.profile, self.settings.digest, request.target, request.panel.sha256, request.seed, *started]
         return hashlib.sha256(json.dumps([*facts, split_digest(sections)]).encode()).hexdigest()
-
-
-class SectionPredictor(ComparatorPredictor[SettingsT, SectionNetwork, FittedSections]):
-    """A system that trains on whole sections and predicts a section at once."""
-
-    def learner(self, network: SectionNetwork, train: LazySections, validation: LazySections) -> SectionLearner:
-        """One step on each section."""
-        return SectionLearner(network, self.optimiser(network), train, validation, self.settings.rate)
-
-    def fitted(
-        self, learner: ComparatorLearner[SectionNetwork], panel: Panel, config: Mapping[str, Any], history: pd.DataFrame
-    ) -> FittedSections:
-        """Keep network and reader."""
-        return FittedSections(
-            learner.network, learner.train.reader, panel, config, history, n_positions=self.settings.n_positions
-        )
-
-    def restored(
-        self, network: SectionNetwork, reader: Reader, settings: SettingsT, panel: Panel, state: ModelState
-    ) -> FittedSections:
-        """Nothing but network and reader is needed."""
-        return FittedSections(network, reader, panel, state.config, state.history, n_positions=settings.n_positions)

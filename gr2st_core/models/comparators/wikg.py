@@ -10,6 +10,8 @@ import math
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from gr2st_core.models.comparators.graph_layers import rows_at
+
 
 class WiKG(nn.Module):
     """Each spot as head picks the tails that are most similar to it, and is mixed with them.
@@ -40,7 +42,7 @@ class WiKG(nn.Module):
         head, tail = self.to_head(rows), self.to_tail(rows)
         similarity = head @ tail.T / math.sqrt(rows.shape[1])
         strength, index = similarity.topk(min(self.n_neighbours, len(rows)), dim=1)
-        around = gated_mean(head, tail[index], strength.softmax(dim=1))
+        around = gated_mean(head, rows_at(tail, index), strength.softmax(dim=1))
         # Bi-interaction: what a spot and its surroundings have together, and what they have in common.
         mixed: Tensor = leaky_relu(self.of_sum(head + around)) + leaky_relu(self.of_product(head * around))
         return mixed

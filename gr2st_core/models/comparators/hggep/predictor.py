@@ -13,7 +13,7 @@ from gr2st_core.models.comparators.hggep.network import HGGEPNetwork
 from gr2st_core.models.comparators.hggep.taps import ImageTaps
 from gr2st_core.models.comparators.image_weights import load_image_weights
 from gr2st_core.models.comparators.network import SectionNetwork
-from gr2st_core.models.comparators.predictor import SectionPredictor
+from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
 
 class HGGEPPredictor(SectionPredictor[HGGEPSettings]):

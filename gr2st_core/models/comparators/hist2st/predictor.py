@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from gr2st_core.comparator_settings.hist2st import Hist2STSettings
 from gr2st_core.models.comparators.hist2st.network import Hist2STNetwork
-from gr2st_core.models.comparators.predictor import SectionPredictor
+from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
 
 class Hist2STPredictor(SectionPredictor[Hist2STSettings]):

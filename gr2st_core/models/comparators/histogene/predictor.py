@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
 from gr2st_core.models.comparators.histogene.network import HisToGeneNetwork
-from gr2st_core.models.comparators.predictor import SectionPredictor
+from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
 
 class HisToGenePredictor(SectionPredictor[HisToGeneSettings]):

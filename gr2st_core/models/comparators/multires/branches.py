@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gr2st_core.models.comparators.cross_attention import CrossAttentionDecoder
+from gr2st_core.models.comparators.graph_layers import rows_at
 from gr2st_core.models.comparators.neighbours import nearest_edges
 
 
@@ -32,7 +33,7 @@ class NeighbourBranch(nn.Module):
     def forward(self, rows: Tensor, pitch_xy: Tensor) -> Tensor:
         """From ``(n, d_model)`` to the same."""
         around = surroundings(pitch_xy, self.n_neighbours, self.max_pitches)
-        memory = rows[around] + self.offset(pitch_xy[around] - pitch_xy[:, None])
+        memory = rows_at(rows, around) + self.offset(pitch_xy[around] - pitch_xy[:, None])
         attended: Tensor = self.decoder(rows[:, None], memory)
         return attended[:, 0]
 

@@ -12,7 +12,7 @@ import torch
 from gr2st_core.comparator_settings.multires import MultiresSettings
 from gr2st_core.models.comparators.multires.network import MultiresNetwork
 from gr2st_core.models.comparators.network import SectionNetwork
-from gr2st_core.models.comparators.predictor import SectionPredictor
+from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
 
 class MultiresPredictor(SectionPredictor[MultiresSettings]):

@@ -11,8 +11,8 @@ import torch
 
 from gr2st_core.comparator_settings.reg2st import Reg2STSettings
 from gr2st_core.models.comparators.network import SectionNetwork
-from gr2st_core.models.comparators.predictor import SectionPredictor
 from gr2st_core.models.comparators.reg2st.network import Reg2STNetwork
+from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
 
 class Reg2STPredictor(SectionPredictor[Reg2STSettings]):

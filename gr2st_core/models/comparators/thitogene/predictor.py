@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
-from gr2st_core.models.comparators.predictor import SectionPredictor
+from gr2st_core.models.comparators.section_predictor import SectionPredictor
 from gr2st_core.models.comparators.thitogene.network import THItoGeneNetwork
 
 

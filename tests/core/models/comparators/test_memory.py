@@ -17,9 +17,6 @@ CONFTEST = Path(__file__).parents[1] / "conftest.py"
 SMALL = {spec.settings: spec.name for spec in reversed(COMPARATORS) if spec.profile.endswith("_small")}
 """Of each small system the first of its profiles: on pixels, where it reads them."""
 
-FULL = ("histogene_published", "thitogene_published")
-"""Systems whose network holds all spots at once and has the most parameters."""
-
 PREDICT = """
 import json, os, runpy, sys
 from pathlib import Path
@@ -83,9 +80,3 @@ def small_peaks() -> dict[str, float]:
 @pytest.mark.parametrize("name", SMALL.values())
 def test_small_settings_predict_4096_spots(name: str, small_peaks: dict[str, float]) -> None:
     assert 0.1 < small_peaks[name] < MOST_GIB
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FULL)
-def test_full_settings_predict_4096_spots(name: str) -> None:
-    assert 0.1 < peaks_gib(name)[name] < MOST_GIB
