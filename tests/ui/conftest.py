@@ -32,9 +32,12 @@ class Recorded:
     errors: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Start the system's Chromium, else Playwright's own; without either, skip (fail in CI)."""
+    """Start the system's Chromium, else Playwright's own; without either, skip (fail in CI).
+
+    Ended with the module: while Playwright runs, its event loop keeps other tests from running one.
+    """
     system = SYSTEM if Path(SYSTEM).exists() else shutil.which("chromium")
     with sync_playwright() as started:
         if system is None and not Path(started.chromium.executable_path).exists():

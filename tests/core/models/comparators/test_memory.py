@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from gr2st_core.models.comparators.specs import COMPARATORS
 
 MOST_GIB = 8
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
+TESTS = Path(__file__).parents[3]
 
 SMALL = {spec.settings: spec.name for spec in reversed(COMPARATORS) if spec.profile.endswith("_small")}
 """Of each small system the first of its profiles: on pixels, where it reads them."""
@@ -67,7 +69,8 @@ for name in sys.argv[2:]:
 def peaks_gib(*names: str) -> dict[str, float]:
     """Largest resident memory of a process that trains each method on little and predicts a large section."""
     command = [sys.executable, "-c", PREDICT, str(CONFTEST), *names]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return dict(map(json.loads, done.stdout.splitlines()))
 
