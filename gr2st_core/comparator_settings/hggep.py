@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from gr2st_core.comparator_settings.base import ComparatorSettings
+from gr2st_core.comparator_settings.distilled import DistilledSettings
 
 
-class HGGEPSettings(ComparatorSettings):
+class HGGEPSettings(DistilledSettings):
     """HGGEP; defaults of its publication (field.md 1.4), which does not say how many neighbours a hyperedge takes."""
 
     epochs: int = Field(500, ge=1)
@@ -26,14 +26,10 @@ class HGGEPSettings(ComparatorSettings):
     d_mlp: int = Field(1024, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
     n_neighbours: int = Field(8, ge=1, description="nearest spots, among which a hyperedge chooses")
-    max_pitches: float = Field(2.0, gt=0, description="farther spots are no neighbours")
     n_alike: int = Field(4, ge=1, description="neighbours in a hyperedge: those that look most like its spot")
     d_hypergraph: int = Field(512, ge=1, description="width between the hypergraph convolutions")
     hypergraph_dropout: float = Field(0.5, ge=0, lt=1)
     n_jump_layers: int = Field(4, ge=1, description="of the LSTM over transformers and hypergraph")
-    zinb_weight: float = Field(0.25, ge=0)
-    distillation_weight: float = Field(0.5, ge=0)
-    n_passes: int = Field(5, ge=1, description="passes over changed patches per step")
 
     @property
     def map_side(self) -> int:

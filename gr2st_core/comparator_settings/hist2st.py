@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gr2st_core.comparator_settings.base import ComparatorSettings
+from gr2st_core.comparator_settings.distilled import DistilledSettings
 
 
-class Hist2STSettings(ComparatorSettings):
+class Hist2STSettings(DistilledSettings):
     """Hist2ST; defaults of its publication (field.md 1.2)."""
 
     epochs: int = Field(350, ge=1)
@@ -26,12 +26,8 @@ class Hist2STSettings(ComparatorSettings):
     d_mlp: int = Field(1024, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
     n_neighbours: int = Field(4, ge=1, description="nearest spots that a spot's graph layers read")
-    max_pitches: float = Field(2.0, gt=0, description="farther spots are no neighbours")
     n_graph_layers: int = Field(4, ge=1)
     n_jump_layers: int = Field(2, ge=1, description="of the LSTM over the graph layers")
-    zinb_weight: float = Field(0.25, ge=0)
-    distillation_weight: float = Field(0.5, ge=0)
-    n_passes: int = Field(5, ge=1, description="passes over changed patches per step")
 
     @property
     def d_model(self) -> int:

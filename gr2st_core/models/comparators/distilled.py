@@ -10,8 +10,10 @@ from dataclasses import replace
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from gr2st_core.comparator_settings.distilled import DistilledSettings
 from gr2st_core.models.comparators.distillation import SelfDistillation, changed
 from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
+from gr2st_core.models.comparators.neighbours import nearest_edges
 from gr2st_core.models.comparators.network import SectionNetwork
 from gr2st_core.models.comparators.zinb import ZinbHead, zinb_loss
 
@@ -21,24 +23,22 @@ class DistilledNetwork(SectionNetwork):
 
     Parameters
     ----------
-    zinb_weight, distillation_weight
-        Of these terms beside the squared error.
-    n_passes
-        Passes over changed patches in a step; 0 where spots are features, which nothing changes.
+    settings
+        Of the graph and the loss.
+    is_pixels
+        Whether spots are patches: features are not changed, so on them there is no self-distillation.
     """
 
-    def __init__(
-        self, d_model: int, n_genes: int, *, zinb_weight: float, distillation_weight: float, n_passes: int
-    ) -> None:
+    def __init__(self, settings: DistilledSettings, d_model: int, n_genes: int, *, is_pixels: bool) -> None:
         super().__init__()
-        self.zinb_weight, self.distillation_weight, self.n_passes = zinb_weight, distillation_weight, n_passes
+        self.settings = settings
         self.head = nn.Sequential(nn.LayerNorm(d_model), nn.Linear(d_model, n_genes))
         self.zinb = ZinbHead(d_model, n_genes)
-        self.distillation = SelfDistillation(d_model) if n_passes else None
+        self.distillation = SelfDistillation(d_model) if is_pixels else None
 
     def edges(self, inputs: SectionInputs) -> Tensor:
-        """Which spots are neighbours, ``(2, n_edges)``; the same in all passes of a step."""
-        raise NotImplementedError
+        """Sender and receiver of the graph of near spots, ``(2, n_edges)``; the same in all passes of a step."""
+        return nearest_edges(inputs.pitch_xy, self.settings.n_neighbours, self.settings.max_pitches)
 
     def embedded(self, inputs: SectionInputs, edges: Tensor) -> Tensor:
         """What the heads read of the spots, ``(n_spots, d_model)``."""
@@ -58,11 +58,11 @@ class DistilledNetwork(SectionNetwork):
             "mse": mse_loss(predicted, truth.expression),
             "zinb": zinb_loss(truth.counts, self.zinb(rows), truth.size_factors),
         }
-        total = terms["mse"] + self.zinb_weight * terms["zinb"]
+        total = terms["mse"] + self.settings.zinb_weight * terms["zinb"]
         if self.distillation is not None:
-            passes = [self.embedded(_changed(inputs), edges) for _ in range(self.n_passes)]
+            passes = [self.embedded(_changed(inputs), edges) for _ in range(self.settings.n_passes)]
             terms["distillation"] = self.distillation(passes, [self.head(rows) for rows in passes], predicted)
-            total = total + self.distillation_weight * terms["distillation"]
+            total = total + self.settings.distillation_weight * terms["distillation"]
         return {**terms, "total": total}
 
 

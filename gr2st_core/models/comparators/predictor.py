@@ -54,6 +54,8 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
     method: ClassVar[str]
     deviations: ClassVar[tuple[str, ...]] = ()
     """What differs from the published system in every profile, and why."""
+    adam: ClassVar[type[torch.optim.Optimizer]] = torch.optim.Adam
+    """Which Adam trains it: plain, or ``AdamW``."""
 
     def __init__(self, profile: str, source: Source, settings: SettingsT) -> None:
         self.profile, self.source, self.settings = profile, source, settings
@@ -86,9 +88,7 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
     def optimiser(self, network: NetworkT) -> torch.optim.Optimizer:
         """Make the optimiser of all parameters."""
         options = self.settings
-        return torch.optim.Adam(
-            network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
+        return self.adam(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
 
     def learner(self, network: NetworkT, train: LazySections, validation: LazySections) -> ComparatorLearner[NetworkT]:
         """Put a network, the sections that teach it and those that judge it together."""

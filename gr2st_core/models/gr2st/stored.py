@@ -141,13 +141,12 @@ def load_into(network: nn.Module, arrays: Arrays) -> None:
     ------
     CheckpointError
     """
-    values = network.state_dict()  # carries its layers' versions: an unversioned one would want batch counters
-    shapes = {name: tuple(tensor.shape) for name, tensor in values.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     if missing := sorted(set(shapes) - set(arrays)):
         raise CheckpointError("arrays are missing", expected=missing)
     for name, shape in shapes.items():
         require_array(f"network.{name}", arrays[name], np.float16 if len(shape) > 1 else np.float32, shape)
-    values.update({name: torch.from_numpy(arrays[name].astype(np.float32)) for name in shapes})
+    values = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in shapes}
     network.load_state_dict(values, assign=True)
 
 

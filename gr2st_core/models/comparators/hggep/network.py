@@ -15,7 +15,6 @@ from gr2st_core.models.comparators.hggep.taps import N_TAPS, FeatureTaps, ImageT
 from gr2st_core.models.comparators.hypergraph import Hypergraph, HypergraphConv, alike_neighbours
 from gr2st_core.models.comparators.inputs import SectionInputs
 from gr2st_core.models.comparators.jump import LstmJump
-from gr2st_core.models.comparators.neighbours import nearest_edges
 from gr2st_core.models.comparators.network import in_portions
 from gr2st_core.models.comparators.positions import XYEmbedding
 
@@ -46,14 +45,7 @@ class HGGEPNetwork(DistilledNetwork):
 
     def __init__(self, settings: HGGEPSettings, row_shape: tuple[int, ...], n_genes: int) -> None:
         width, is_pixels = settings.d_model, len(row_shape) > 1
-        super().__init__(
-            width,
-            n_genes,
-            zinb_weight=settings.zinb_weight,
-            distillation_weight=settings.distillation_weight,
-            n_passes=settings.n_passes if is_pixels else 0,
-        )
-        self.settings = settings
+        super().__init__(settings, width, n_genes, is_pixels=is_pixels)
         self.stem = ImageTaps(settings) if is_pixels else FeatureTaps(row_shape[0], width)
         self.place = XYEmbedding(settings.n_positions, width)
         self.transformers = nn.ModuleList(
@@ -61,17 +53,14 @@ class HGGEPNetwork(DistilledNetwork):
             for _ in range(N_TAPS)
         )
         self.hypergraph = HypergraphBlock(width, settings.d_hypergraph, settings.hypergraph_dropout)
+        self.n_alike = settings.n_alike
         self.jump = LstmJump(width, settings.n_jump_layers)
-
-    def edges(self, inputs: SectionInputs) -> Tensor:
-        """Edges of the graph of near spots, sender and receiver, ``(2, n_edges)``."""
-        return nearest_edges(inputs.pitch_xy, self.settings.n_neighbours, self.settings.max_pitches)
 
     def embedded(self, inputs: SectionInputs, edges: Tensor) -> Tensor:
         """What all heads read of the spots, ``(n_spots, d_model)``."""
         taps = in_portions(self.stem, inputs.spots, whole=self.training) + self.place(inputs.grid)[:, None]
         rows = [blocks(tap) for blocks, tap in zip(self.transformers, taps.unbind(1), strict=True)]
         summed = rows[0] + rows[1] + rows[2]
-        graph = alike_neighbours(summed, edges, self.settings.n_alike)
+        graph = alike_neighbours(summed, edges, self.n_alike)
         jumped: Tensor = self.jump([*rows, self.hypergraph(summed, graph)])
         return jumped

@@ -15,7 +15,6 @@ from gr2st_core.models.comparators.graph_layers import NeighbourMeanConv
 from gr2st_core.models.comparators.hist2st.stem import MixerStem
 from gr2st_core.models.comparators.inputs import SectionInputs
 from gr2st_core.models.comparators.jump import LstmJump
-from gr2st_core.models.comparators.neighbours import nearest_edges
 from gr2st_core.models.comparators.network import in_portions
 from gr2st_core.models.comparators.positions import XYEmbedding
 
@@ -32,14 +31,7 @@ class Hist2STNetwork(DistilledNetwork):
 
     def __init__(self, settings: Hist2STSettings, row_shape: tuple[int, ...], n_genes: int) -> None:
         width, is_pixels = settings.d_model, len(row_shape) > 1
-        super().__init__(
-            width,
-            n_genes,
-            zinb_weight=settings.zinb_weight,
-            distillation_weight=settings.distillation_weight,
-            n_passes=settings.n_passes if is_pixels else 0,
-        )
-        self.settings = settings
+        super().__init__(settings, width, n_genes, is_pixels=is_pixels)
         self.stem = MixerStem(settings) if is_pixels else nn.Linear(row_shape[0], width)
         self.place = XYEmbedding(settings.n_positions, width)
         self.blocks = transformer(
@@ -49,10 +41,6 @@ class Hist2STNetwork(DistilledNetwork):
             NeighbourMeanConv(width, width, self_loop=False) for _ in range(settings.n_graph_layers)
         )
         self.jump = LstmJump(width, settings.n_jump_layers)
-
-    def edges(self, inputs: SectionInputs) -> Tensor:
-        """Edges of the graph of near spots, ``(2, n_edges)``."""
-        return nearest_edges(inputs.pitch_xy, self.settings.n_neighbours, self.settings.max_pitches)
 
     def embedded(self, inputs: SectionInputs, edges: Tensor) -> Tensor:
         """What the heads read of the spots, ``(n_spots, d_model)``."""

@@ -11,7 +11,6 @@ import torch
 
 from gr2st_core.comparator_settings.multires import MultiresSettings
 from gr2st_core.models.comparators.multires.network import MultiresNetwork
-from gr2st_core.models.comparators.network import SectionNetwork
 from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
 
@@ -19,6 +18,7 @@ class MultiresPredictor(SectionPredictor[MultiresSettings]):
     """Spot, neighbours and section."""
 
     method: ClassVar[str] = "multires"
+    adam = torch.optim.AdamW
     deviations: ClassVar[tuple[str, ...]] = (
         "this project's own design, in the spirit of TRIPLEX and its successors: no published number is its own",
         "sections whose grid exceeds the position tables are shrunk to fit",
@@ -27,10 +27,3 @@ class MultiresPredictor(SectionPredictor[MultiresSettings]):
     def network(self, row_shape: tuple[int, ...], n_genes: int) -> MultiresNetwork:
         """Build the network."""
         return MultiresNetwork(self.settings, row_shape, n_genes)
-
-    def optimiser(self, network: SectionNetwork) -> torch.optim.Optimizer:
-        """Make the optimiser of all parameters: AdamW."""
-        options = self.settings
-        return torch.optim.AdamW(
-            network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )

@@ -10,7 +10,6 @@ from typing import ClassVar
 import torch
 
 from gr2st_core.comparator_settings.reg2st import Reg2STSettings
-from gr2st_core.models.comparators.network import SectionNetwork
 from gr2st_core.models.comparators.reg2st.network import Reg2STNetwork
 from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
@@ -19,6 +18,7 @@ class Reg2STPredictor(SectionPredictor[Reg2STSettings]):
     """Reg2ST."""
 
     method: ClassVar[str] = "reg2st"
+    adam = torch.optim.AdamW
     deviations: ClassVar[tuple[str, ...]] = (
         "the shared frozen encoder, its features standardised by the training spots (published: Phikon-v2)",
         "attention heads are merged spot by spot (published: without transposing back, which mixes spots)",
@@ -34,10 +34,3 @@ class Reg2STPredictor(SectionPredictor[Reg2STSettings]):
     def network(self, row_shape: tuple[int, ...], n_genes: int) -> Reg2STNetwork:
         """Build the network."""
         return Reg2STNetwork(self.settings, row_shape, n_genes)
-
-    def optimiser(self, network: SectionNetwork) -> torch.optim.Optimizer:
-        """Make the optimiser of all parameters: AdamW."""
-        options = self.settings
-        return torch.optim.AdamW(
-            network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
