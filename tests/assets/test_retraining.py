@@ -61,8 +61,7 @@ def test_a_plan_that_cannot_be_is_refused_with_its_file(project, text):
 
 
 def test_the_schedule_skips_an_empty_lake_and_a_retraining_that_goes_on(project, tmp_path):
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        context = dg.build_schedule_context(instance)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, dg.build_schedule_context(instance) as context:
         assert "no cohort" in retraining.retrain_schedule.evaluate_tick(context).skip_message
         lake = Lake(project / "lake")
         register.save(lake, RegisteredCohort("tiny", project, "her2st", True, ()))
@@ -76,9 +75,10 @@ def test_a_plan_that_cannot_be_read_fails_the_tick_and_not_the_platform(project,
     assert retraining._cron() == RetrainPlan().cron
     with (
         dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+        dg.build_schedule_context(instance) as context,
         pytest.raises(ScheduleExecutionError, match="retrain_schedule"),
     ):
-        retraining.retrain_schedule.evaluate_tick(dg.build_schedule_context(instance))
+        retraining.retrain_schedule.evaluate_tick(context)
 
 
 def test_a_cohort_of_the_inbox_is_trained_once_for_every_state_of_its_folds(project, tmp_path, monkeypatch):
