@@ -24,7 +24,7 @@ from gr2st_assets.assets.predictions import MODELS, PREDICTIONS, observed
 from gr2st_assets.assets.published import published_scores
 from gr2st_assets.assets.quarantine import quarantine
 from gr2st_assets.assets.raw import counts, slides, spots
-from gr2st_assets.assets.recall import recall_scores, recall_share
+from gr2st_assets.assets.recall import recall_scores, recall_scores_comparators, recall_share
 from gr2st_assets.assets.report import report_asset
 from gr2st_assets.assets.scoreboard import scoreboard
 from gr2st_assets.assets.serving import reference_bank
@@ -41,8 +41,8 @@ from gr2st_assets.retraining import complete_cohorts, planned_features, retrain,
 _REPORTED = [
     slides, spots, counts, quarantine, hvg_table, *EMBEDDINGS, cell_types, spatial_graph, fold_table, panel, observed,
     *MODELS, *PREDICTIONS, functional_graph, gene_scores, section_scores, scoreboard, comparisons, recall_scores,
-    recall_share, published_scores, champion, reference_bank, calibration, spot_drift, drift, slide_predictions,
-    explorer, *FOLD_STUDIES, studies,
+    recall_scores_comparators, recall_share, published_scores, champion, reference_bank, calibration, spot_drift, drift,
+    slide_predictions, explorer, *FOLD_STUDIES, studies,
 ]  # fmt: skip
 TABLE_ASSETS = [*_REPORTED, report_asset(_REPORTED)]
 ASSETS = [*TABLE_ASSETS, catalog_asset(TABLE_ASSETS)]

@@ -15,8 +15,12 @@ from gr2st_core.models.spec import M224, MethodSpec
 
 DEFAULT_METHODS = tuple(name for name in METHODS if name not in {spec.name for spec in COMPARATORS})
 """Methods of a run that names none: comparators take long, and are asked for."""
-MADE_WITH = {"graphs/functional_graph": "gr2st_ours", "evaluation/recall_scores": "low_rank_m224"}
-"""Assets that are made where one method is run: they show the inside of its model, or read what it reads."""
+MADE_WITH = {
+    "graphs/functional_graph": {"gr2st_ours"},
+    "evaluation/recall_scores": {"low_rank_m224"},
+    "evaluation/recall_scores_comparators": {spec.name for spec in COMPARATORS if spec.profile == "features_small"},
+}
+"""Assets that are made where all these methods are run: they show the inside of a model, read or train the same."""
 
 STUDIES = {"ablation": "evaluation/ablation", "sensitivity": "evaluation/sensitivity"}
 """Fold assets that run only when they are asked for, by the name of the study."""
@@ -46,7 +50,7 @@ def assets_for(methods: Collection[str]) -> list[str]:
     chosen = _named(methods or DEFAULT_METHODS)
     left_out = {spec.name for spec in METHODS.values()} - {spec.name for spec in chosen}
     own = {f"{family}_{name}" for family in ("models/model", "predictions/predictions") for name in left_out}
-    own |= {asset for asset, name in MADE_WITH.items() if name in left_out}
+    own |= {asset for asset, names in MADE_WITH.items() if names & left_out}
     if left_out:
         encoders = {f"image/embeddings_{encoder}" for spec in chosen for encoder in spec.features}
         own |= {name for name in BLUEPRINTS if name.startswith("image/embeddings_")} - encoders

@@ -18,6 +18,28 @@ __all__ = ["TABLES", "Column", "TableSpec", "arrow_schema", "conform", "dagster_
 
 _FAMILY = re.compile(r"<\w+>$")
 
+
+def _recall_scores(name: str, description: str) -> TableSpec:
+    return TableSpec(
+        name,
+        description,
+        (*c.RUN_KEY, "method", "profile", "cohort", "section_id", "arm", "draw"),
+        (
+            *c.RUN,
+            *c.PREDICTOR,
+            *c.SECTION_OF_PATIENT,
+            c.text("arm", "whose sections the model saw: of the same patient, or of others", "mates", "strangers"),
+            c.count("draw", "which draw of training spots, from 0"),
+            c.count("n_training_spots", "spots that the model saw, the same in both arms", minimum=1),
+            c.count("n_training_sections", "sections that these are from", minimum=1),
+            c.PEARSON,
+            c.ZERO_FILLED,
+            c.SHUFFLED,
+        ),
+        "fold",
+    )
+
+
 _SPECS = (
     TableSpec(
         "raw/slides",
@@ -324,23 +346,13 @@ _SPECS = (
             c.text("scope", "what interval and p-values speak of"),
         ),
     ),
-    TableSpec(
+    _recall_scores(
         "evaluation/recall_scores",
         "Scores of models that saw the patient's other sections only, and of others that saw strangers only",
-        (*c.RUN_KEY, "method", "profile", "cohort", "section_id", "arm", "draw"),
-        (
-            *c.RUN,
-            *c.PREDICTOR,
-            *c.SECTION_OF_PATIENT,
-            c.text("arm", "whose sections the model saw: of the same patient, or of others", "mates", "strangers"),
-            c.count("draw", "which draw of training spots, from 0"),
-            c.count("n_training_spots", "spots that the model saw, the same in both arms", minimum=1),
-            c.count("n_training_sections", "sections that these are from", minimum=1),
-            c.PEARSON,
-            c.ZERO_FILLED,
-            c.SHUFFLED,
-        ),
-        "fold",
+    ),
+    _recall_scores(
+        "evaluation/recall_scores_comparators",
+        "The same of the small comparators on features, under seed 0 only: draws of spots repeat it",
     ),
     TableSpec(
         "evaluation/recall_share",

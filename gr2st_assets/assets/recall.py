@@ -5,12 +5,15 @@ belong here: which spots an arm holds and what the share is (``gr2st_core.evalua
 
 A section whose patient has other sections (mates) and whose cohort has other patients (strangers) is predicted twice,
 from equally many spots: by a model that saw mates only and by one that saw strangers only. These models exist for this
-alone; they are small, cheap and deterministic, and nothing of them is stored but their scores. The null that looks up
-the same place in other sections stands beside them: what it scores on mates is recall and nothing else.
+alone, and nothing of them is stored but their scores. The null that looks up the same place in other sections stands
+beside them: what it scores on mates is recall and nothing else.
+
+Comparators are asked in a table of their own, and only small and on features: on pixels every arm would take minutes.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -25,6 +28,7 @@ from gr2st_assets.resources import LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_assets.work import FoldWork
+from gr2st_core.models.comparators.specs import COMPARATORS
 from gr2st_core.models.spec import M224
 
 if TYPE_CHECKING:
@@ -35,40 +39,65 @@ if TYPE_CHECKING:
     from gr2st_core.types import ImageSection, TrainSection
 
 SCORES = "evaluation/recall_scores"
+COMPARED = "evaluation/recall_scores_comparators"
 SHARE = "evaluation/recall_share"
-ASKED = ("low_rank_m224", "ridge_m224", "knn_m224", "null_same_place")
-"""Methods that are asked: they read one encoder's features, or none."""
+ASKED = {
+    SCORES: ("low_rank_m224", "ridge_m224", "knn_m224", "null_same_place"),
+    COMPARED: tuple(spec.name for spec in COMPARATORS if spec.profile == "features_small"),
+}
+"""Methods that are asked, by table: they read one encoder's features, or none."""
+COMPARED_SEED = 0
+"""Comparators are asked under this seed alone: their draws of spots repeat them already, and training takes long."""
 
 
-def recall_digest(settings: "Settings") -> str:
+def recall_digest(methods: Sequence[str], settings: "Settings") -> str:
     """Digest of the settings that the scores depend on."""
-    methods = [settings_digest(method_spec(name), settings) for name in ASKED]
-    return hashlib.sha256("\n".join([settings.evaluation.recall_digest, *methods]).encode()).hexdigest()
+    own = [settings_digest(method_spec(name), settings) for name in methods]
+    return hashlib.sha256("\n".join([settings.evaluation.recall_digest, *own]).encode()).hexdigest()
 
 
 def compute_scores(work: FoldWork) -> Product:
     """Scores of a held-out section after training on its patient's other sections, and on as many spots of others."""
+    return _scores(SCORES, work)
+
+
+def compute_compared(work: FoldWork) -> Product:
+    """The same of the small comparators on features, under the first seed."""
+    if work.variant.seed != COMPARED_SEED:
+        return _nothing(COMPARED)
+    return _scores(COMPARED, work)
+
+
+def _scores(table_name: str, work: FoldWork) -> Product:
     import pandas as pd
 
     from gr2st_core.evaluation.recall_share import recall_arms
 
-    spec, fold = table_spec(SCORES), work.fold
-    tables = []
+    fold, tables = work.fold, []
     if fold.split_unit == "section":
         (image,), (truth,) = work.test_sections(M224), work.truth_sections()
         sections = {section.key: section for section in work.train_sections(M224)}
         n_spots = {image.key: image.n_spots, **{key: section.image.n_spots for key, section in sections.items()}}
         for draw in range(work.settings.evaluation.n_recall_draws):
             own = [arm for arm in recall_arms(n_spots, fold.patients, seed=draw) if arm.test == image.key]
-            tables += [_score(work, arm, sections, image, truth) for arm in own]
+            tables += [_score(ASKED[table_name], work, arm, sections, image, truth) for arm in own]
     if not tables:
-        return Product(arrow_schema(spec).empty_table(), {"n_rows": 0})
+        return _nothing(table_name)
     table = pd.concat(tables, ignore_index=True)
     return Product(table, {"n_rows": len(table)}, findings=[domain.arms_are_equal(table)])
 
 
+def _nothing(table_name: str) -> Product:
+    return Product(arrow_schema(table_spec(table_name)).empty_table(), {"n_rows": 0})
+
+
 def _score(
-    work: FoldWork, arm: "Arm", sections: "dict[Any, TrainSection]", image: "ImageSection", truth: "TrainSection"
+    methods: Sequence[str],
+    work: FoldWork,
+    arm: "Arm",
+    sections: "dict[Any, TrainSection]",
+    image: "ImageSection",
+    truth: "TrainSection",
 ) -> "pd.DataFrame":
     """One row a method."""
     import pandas as pd
@@ -87,7 +116,7 @@ def _score(
         split_unit="section" if arm.name == "mates" else "patient",
     )
     observed, found = to_target(truth.counts, panel, target), []
-    for name in ASKED:
+    for name in methods:
         spec = method_spec(name)
         predicted = spec.build(work.settings).fit(request).predict(image).values
         summary = summarise(score_section(observed, predicted, panel.genes))
@@ -113,16 +142,22 @@ def _score(
     )
 
 
-recall_scores = fold_asset(
-    SCORES,
-    section_tables=("raw/slides", "raw/spots", "raw/counts", *(f"image/embeddings_{name}" for name in M224)),
-    roles=("train", "test"),
-    fold_tables=("expression/panel",),
-    code=("gr2st_core.evaluation", *(module for name in ASKED for module in method_code(method_spec(name)))),
-    checks=("arms_are_equal",),
-    settings_hash=recall_digest,
-    kinds=frozenset({"python"}),
-)(compute_scores)
+recall_scores, recall_scores_comparators = (
+    fold_asset(
+        name,
+        section_tables=("raw/slides", "raw/spots", "raw/counts", *(f"image/embeddings_{name}" for name in M224)),
+        roles=("train", "test"),
+        fold_tables=("expression/panel",),
+        code=(
+            "gr2st_core.evaluation",
+            *(module for asked in ASKED[name] for module in method_code(method_spec(asked))),
+        ),
+        checks=("arms_are_equal",),
+        settings_hash=partial(recall_digest, ASKED[name]),
+        kinds=frozenset({"python"}),
+    )(compute)
+    for name, compute in ((SCORES, compute_scores), (COMPARED, compute_compared))
+)
 
 _ARGUMENTS = asset_arguments(
     SHARE, code=("gr2st_core.evaluation",), checks=(), kinds={"python"}, pool=None,
@@ -133,14 +168,14 @@ _ARGUMENTS = asset_arguments(
 @dg.asset(
     **_ARGUMENTS,
     deps=[
-        dg.AssetDep(dg.AssetKey(SCORES.split("/")), partition_mapping=ALL_SECTIONS),
+        *(dg.AssetDep(dg.AssetKey(name.split("/")), partition_mapping=ALL_SECTIONS) for name in ASKED),
         dg.AssetKey(["folds", "fold_table"]),
     ],
 )
 def recall_share(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
     """Average the arms of the fold sets that are complete and of one generation."""
     store = lake.open()
-    slots = shown_next(store, SCORES)
+    slots = {slot: digest for name in ASKED for slot, digest in shown_next(store, name).items()}
     inputs = {str(slot): digest for slot, digest in slots.items()}
 
     def compute() -> Product:

@@ -33,16 +33,20 @@ if TYPE_CHECKING:
 NAME = "evaluation/report"
 READ = (
     "evaluation/scoreboard", "evaluation/comparisons", "evaluation/recall_share", "evaluation/gene_scores",
-    "evaluation/section_scores", OBSERVED, "raw/slides", "raw/spots", "raw/quarantine", "expression/panel",
-    "expression/hvg_table", "folds/fold_table", "serving/champion", "serving/calibration", "serving/drift",
+    "evaluation/section_scores", "evaluation/published_scores", OBSERVED, "raw/slides", "raw/spots", "raw/quarantine",
+    "expression/panel", "expression/hvg_table", "folds/fold_table", "serving/champion", "serving/calibration",
+    "serving/drift",
 )  # fmt: skip
 _FAMILIES = ("predictions/predictions_", CHECKS)
 _OWN_CHECKS = CHECKS + NAME.replace("/", "__")
 _MOST_ROWS = 1_000_000
 _SECONDS = 600.0
 _ARGUMENTS = asset_arguments(
-    NAME, code=("gr2st_assets.report", "gr2st_assets.results", "gr2st_assets.assets.report"), checks=(),
-    kinds={"python"}, pool=None,
+    NAME,
+    code=(
+        "gr2st_assets.report", "gr2st_assets.results", "gr2st_assets.comparator_results", "gr2st_assets.assets.report"
+    ),
+    checks=(), kinds={"python"}, pool=None,
     doc="One HTML file a cohort: verdict, spread over patients and genes, calibration, maps, state of the checks, each "
     "number with its SQL. gr2st report writes it where you like.",
 )  # fmt: skip

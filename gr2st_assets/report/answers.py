@@ -76,8 +76,12 @@ class Asking:
         QueryError
             What the catalogue refuses.
         """
-        text = bound(query, {**self.values, **values}).strip()
+        text = self.text(query, **values)
         return Answer(text, self._ask(text))
+
+    def text(self, query: str, **values: Any) -> str:
+        """Write a query as it would be run."""
+        return bound(query, {**self.values, **values}).strip()
 
     def about(self, **values: Any) -> "Asking":
         """Ask the same state about something narrower."""

@@ -1,4 +1,4 @@
-"""Third chapter: whether intervals cover what they say.
+"""Fourth chapter: whether intervals cover what they say.
 
 Belongs here: nominal beside measured coverage, by gene and by patient. Does not belong here: calibrating
 (``serving/calibration``).

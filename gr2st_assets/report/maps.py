@@ -1,4 +1,4 @@
-"""Fourth chapter: the best, the median and the worst gene where they were measured.
+"""Fifth chapter: the best, the median and the worst gene where they were measured.
 
 Belongs here: choosing section and genes, asking for their spots. Does not belong here: drawing (``spot_maps``).
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from gr2st_assets.report import calibration, maps, spread, state, verdict
+from gr2st_assets.report import calibration, maps, spread, state, systems, verdict
 from gr2st_assets.report.answers import Ask
 from gr2st_assets.report.subject import Subject, subject
 
@@ -68,6 +68,7 @@ def write_page(ask: Ask, cohort: str, *, state_digest: str, settings: Mapping[in
     chapters = [
         verdict.chapter(about, asking),
         spread.chapter(about, asking),
+        systems.chapter(asking),
         calibration.chapter(about, asking, view),
         maps.chapter(about, asking, view),
         state.chapter(asking, settings.get(about.event or 0, {}), state.versions(), about),

@@ -157,17 +157,10 @@ def chapter(about: Subject, asking: Asking) -> Chapter:
         _forest(about, asking(_DIFFERENCES)),
         Block("sections", "A section held out: mates and strangers apart", _MATES, asking(_APART),
               empty="No folds of sections are complete."),
-        _recall(asking),
         Block("places", "Every panel, target and unit of this cohort", f"r is that of {about.name}.", asking(_PLACES)),
         Block("told", "Methods beside each other, target per_spot", points=results.told(told.table), asked=[told]),
     ]  # fmt: skip
     return Chapter("Verdict", blocks)
-
-
-def _recall(asking: Asking) -> Block:
-    title = results.RECALL.text.replace("`", "")
-    note, empty = "How much of a score is owed to the patient's other sections.", "Not measured."
-    return Block("recall", title, note, asking(results.RECALL.query), empty=empty)
 
 
 def _forest(about: Subject, answer: Answer) -> Block:

@@ -10,6 +10,7 @@ from gr2st_assets.assets import recall
 from gr2st_assets.selection import assets_for
 from gr2st_assets.tables import conform, table_spec
 from gr2st_core.evaluation.recall_share import recall_table
+from gr2st_core.models.registry import METHODS
 from gr2st_core.models.spec import M224
 from gr2st_core.settings import Settings
 from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
@@ -65,8 +66,8 @@ def scores():
 
 def test_both_arms_of_every_method_and_draw_are_scored_at_equal_numbers_of_spots(scores):
     table = conform(table_spec(recall.SCORES), scores.table).to_pandas()
-    assert len(table) == 2 * 2 * len(recall.ASKED)
-    assert set(table.method + "_" + table.profile) == set(recall.ASKED)
+    assert len(table) == 2 * 2 * len(recall.ASKED[recall.SCORES])
+    assert set(table.method + "_" + table.profile) == set(recall.ASKED[recall.SCORES])
     assert (table.n_training_spots == 60).all()
     assert table.groupby("arm").n_training_sections.max().to_dict() == {"mates": 1, "strangers": 2}
     (finding,) = scores.findings
@@ -80,7 +81,7 @@ def test_a_link_that_only_the_patient_has_is_recall_and_shuffled_spots_have_none
     assert share.loc["ridge", "mates"] > 0.3
     assert share.loc["ridge", "difference"] > 0.3
     assert share.loc["ridge", "share"] == pytest.approx(share.loc["ridge", "difference"] / share.loc["ridge", "mates"])
-    assert conform(table_spec(recall.SHARE), share.reset_index()).num_rows == len(recall.ASKED)
+    assert conform(table_spec(recall.SHARE), share.reset_index()).num_rows == len(recall.ASKED[recall.SCORES])
     assert table.pearson_shuffled.dropna().abs().max() < 0.3
 
 
@@ -90,11 +91,31 @@ def test_a_link_that_only_the_patient_has_is_recall_and_shuffled_spots_have_none
     ids=["patient", "no mate", "no stranger"],
 )
 def test_a_fold_without_mates_or_strangers_has_no_rows(fold):
-    product = recall.compute_scores(fold)
-    assert conform(table_spec(recall.SCORES), product.table).num_rows == 0
-    assert product.findings == ()
+    for name, compute in ((recall.SCORES, recall.compute_scores), (recall.COMPARED, recall.compute_compared)):
+        product = compute(fold)
+        assert conform(table_spec(name), product.table).num_rows == 0
+        assert product.findings == ()
+
+
+def test_small_systems_on_features_are_asked_under_the_first_seed_alone():
+    fields = [METHODS[name].settings for name in recall.ASKED[recall.COMPARED]]
+    one_epoch = {field: getattr(SETTINGS, field).model_copy(update={"epochs": 1}) for field in fields}
+    fold = work()
+    fold.settings = SETTINGS.model_copy(
+        update={**one_epoch, "evaluation": SETTINGS.evaluation.model_copy(update={"n_recall_draws": 1})}
+    )
+    table = conform(table_spec(recall.COMPARED), recall.compute_compared(fold).table).to_pandas()
+    systems = {"histogene", "hist2st", "thitogene", "hggep", "mclstexp", "reg2st", "multires"}
+    assert set(zip(table.method, table.profile, strict=True)) == {(name, "features_small") for name in systems}
+    assert len(table) == 2 * len(systems)
+    assert table.pearson_zero_filled.notna().all()
+    fold.variant.seed = 1
+    assert conform(table_spec(recall.COMPARED), recall.compute_compared(fold).table).num_rows == 0
 
 
 def test_it_is_made_where_a_method_that_reads_the_same_features_is_run():
     assert recall.SCORES in assets_for(["low_rank_m224"])
     assert recall.SCORES not in assets_for(["null_training_mean"])
+    assert recall.COMPARED in assets_for(["*_features_small"])
+    assert recall.COMPARED not in assets_for(["hist2st_features_small"])
+    assert recall.COMPARED not in assets_for([])

@@ -90,7 +90,17 @@ def test_every_table_is_the_answer_to_the_query_under_it(reported):
     lake, page = reported
     articles = Reader(page.html).articles
     shown = {key: part for key, part in articles.items() if part["rows"]}
-    assert {"scoreboard", "differences", "sections", "markers", "worst", "best", "calibration", "failed"} <= set(shown)
+    assert {
+        "scoreboard",
+        "differences",
+        "sections",
+        "markers",
+        "worst",
+        "best",
+        "calibration",
+        "failed",
+        "published",
+    } <= set(shown)
     for key, part in shown.items():
         answer = Answer("", run_query(lake.catalog, part["queries"][0]).table)
         header, *rows = part["rows"]
@@ -106,6 +116,13 @@ def test_every_other_query_runs_as_it_is_shown(reported):
     found = {query: run_query(lake.catalog, query).table.num_rows for query in queries}
     assert [query for query, rows in found.items() if rows == 0 and "recall_share" not in query
             and "quarantine" not in query] == []  # fmt: skip
+
+
+def test_the_query_of_costs_is_shown_and_runs(reported):
+    lake, page = reported
+    query = bound(COSTS, {"cohort": COHORT, "panel": "p"}).strip()
+    assert query in Reader(page.html).text
+    assert run_query(lake.catalog, query).table.column_names[:3] == ["method", "setting", "parameters"]
 
 
 def test_markup_in_names_stays_text_and_nothing_is_asked_for(reported):
