@@ -78,9 +78,13 @@ def _scores(table_name: str, work: FoldWork) -> Product:
         (image,), (truth,) = work.test_sections(M224), work.truth_sections()
         sections = {section.key: section for section in work.train_sections(M224)}
         n_spots = {image.key: image.n_spots, **{key: section.image.n_spots for key, section in sections.items()}}
-        for draw in range(work.settings.evaluation.n_recall_draws):
-            own = [arm for arm in recall_arms(n_spots, fold.patients, seed=draw) if arm.test == image.key]
-            tables += [_score(ASKED[table_name], work, arm, sections, image, truth) for arm in own]
+        draws = range(work.settings.evaluation.n_recall_draws)
+        arms = [
+            arm for draw in draws for arm in recall_arms(n_spots, fold.patients, seed=draw) if arm.test == image.key
+        ]
+        for number, arm in enumerate(arms):
+            work.progress(f"recall of {image.key}, {arm.name}", number, len(arms))
+            tables.append(_score(ASKED[table_name], work, arm, sections, image, truth))
     if not tables:
         return _nothing(table_name)
     table = pd.concat(tables, ignore_index=True)

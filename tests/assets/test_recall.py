@@ -53,6 +53,7 @@ def work(test: str = "A1", unit: str = "section", train: tuple[str, ...] = ("A2"
         variant=SimpleNamespace(target="per_spot", seed=0),
         run_columns={"fold_id": f"c/section-{test}", "panel": "p", "target": "per_spot", "seed": 0},
         panel=lambda: Panel("p", GENES),
+        progress=lambda *_: None,
         test_sections=lambda _: [SECTIONS[test].image],
         truth_sections=lambda: [SECTIONS[test]],
         train_sections=lambda _: [SECTIONS[name] for name in train],
