@@ -11,6 +11,7 @@ import pytest
 
 from gr2st_assets import manifest, steps
 from gr2st_assets.assets import report as asset
+from gr2st_assets.comparator_results import COSTS
 from gr2st_assets.lake import Lake
 from gr2st_assets.readers import preview
 from gr2st_assets.records import Provenance
