@@ -27,7 +27,7 @@ from gr2st_assets.drift_sections import ENCODER
 from gr2st_assets.fingerprint import code_version
 from gr2st_assets.lake import Lake
 from gr2st_assets.models import method_code, method_spec
-from gr2st_assets.publish import crash_point, write_atomic
+from gr2st_assets.publish import TEMPORARY, crash_point, write_atomic
 from gr2st_assets.slide_exports import compared, intervals, thumbnail, write_all
 from gr2st_assets.slide_models import SlideModel
 from gr2st_assets.slots import section_slot
@@ -129,7 +129,8 @@ class SlidePredictor:
             crash_point("slide.written")
             write_atomic(UPath(done), (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
             crash_point("slide.marked")
-        shutil.rmtree(kept, ignore_errors=True)  # a killed run left them though the slide is done
+        for left in (kept, *request.folder.glob(f"{TEMPORARY}*")):  # a killed run left them though the slide is done
+            shutil.rmtree(left, ignore_errors=True)
         return not is_done
 
     def _section(self, request: SlideRequest) -> "tuple[RawSection, SlideImage]":

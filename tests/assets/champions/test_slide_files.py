@@ -13,6 +13,7 @@ from PIL import Image
 from gr2st_assets import slide_files
 from gr2st_assets.champions import champions, history
 from gr2st_assets.models import load_champion
+from gr2st_assets.publish import TEMPORARY
 from gr2st_assets.slide_files import SlidePredictor, SlideRequest
 from gr2st_assets.slide_journeys import predict_slides
 from gr2st_assets.slide_models import find_model
@@ -138,6 +139,9 @@ def test_a_slide_killed_anywhere_is_done_or_not_and_the_next_ends_in_the_same_by
         asked.folder.mkdir()
         (asked.folder / slide_files.DONE).write_text("{}")  # of what was made from something else
         assert is_killed(point, lambda: predictor.predict(asked, silent)), point
+        half = asked.folder / f"{TEMPORARY}half"  # of one that was killed in the middle of a file
+        half.mkdir()
+        (half / "predictions.parquet").write_bytes(b"PAR1")
         left = contents(asked.folder)
         assert left.get(slide_files.DONE) == (undisturbed[slide_files.DONE] if point == "slide.marked" else None)
         assert predictor.predict(asked, silent) == (point != "slide.marked")
