@@ -86,6 +86,7 @@ $(BIN)/uv:
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
 	$(BIN)/uv pip sync --quiet --compile-bytecode requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps -e .
+	$(BIN)/python -m compileall -q gr2st_core gr2st_assets
 	touch $@
 
 browser:

@@ -4,15 +4,18 @@ Belongs here: hashing of identities and of source text. Does not belong here: de
 reading data.
 """
 
-import ast
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 from gr2st_core.errors import SettingsError
+
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|.+)|import[ \t]+(.+))", re.MULTILINE)
+_COMMENT = re.compile("#.*")
 
 
 def fingerprint(asset: str, code_version: str, settings_hash: str, inputs: Mapping[str, str]) -> str:
@@ -96,25 +99,26 @@ def _imports_of(module: str) -> frozenset[str]:
 
 
 def imports(source: str) -> frozenset[str]:
-    """Modules that a text of Python imports at any depth; an imported name that is a module counts itself."""
+    """Modules that a text of Python imports at any depth; an imported name that is a module counts itself.
+
+    Statements are found as the formatter writes them, one a line, since every start of a process would wait for the
+    parser; one in a docstring counts as well, and one too many is never wrong.
+    """
     names: set[str] = set()
-    for node in _statements(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            members = [f"{node.module}.{alias.name}" for alias in node.names]
-            names.update(member if _is_module(member) else node.module for member in members)
+    for package, members, modules in _IMPORT.findall(_COMMENT.sub("", source)):
+        if package:
+            own = [f"{package}.{name}" for name in _first_words(members.strip("()"))]
+            names.update(member if _is_module(member) else package for member in own)
+        else:
+            names.update(_first_words(modules))
     return frozenset(names)
 
 
-def _statements(module: ast.Module) -> Iterator[ast.AST]:
-    """Statements at any depth; expressions, by far the most nodes, hold none."""
-    pending: list[ast.AST] = [module]
-    while pending:
-        node = pending.pop()
-        yield node
-        for blocks in ("body", "orelse", "finalbody", "handlers", "cases"):
-            pending.extend(getattr(node, blocks, ()))
+def _first_words(listed: str) -> Iterator[str]:
+    """Names of a list that commas part, without what they are called here."""
+    for part in listed.split(","):
+        if words := part.split():
+            yield words[0]
 
 
 @cache

@@ -1,12 +1,14 @@
 """Fingerprints change with everything that matters and with nothing else."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from gr2st_assets import fingerprint as fingerprints
-from gr2st_assets.fingerprint import code_version, fingerprint, reached
+from gr2st_assets.fingerprint import code_version, fingerprint, imports, reached
 from gr2st_core.errors import SettingsError
 
 FACTS = {"asset": "a/b", "code_version": "c", "settings_hash": "s", "inputs": {"x": "1", "y": "2"}}
@@ -115,6 +117,28 @@ def test_modules_reached_are_those_imported_directly_or_not(package):
         "sample_package.part.inner",
     )
     assert "sample_package" not in sys.modules
+
+
+def test_no_import_that_the_parser_finds_is_missed():
+    """In every module of both packages, and where a comment holds what looks like an end."""
+    root = Path(fingerprints.__file__).parents[1]
+    sources = [
+        path.read_text("utf-8") for name in ("gr2st_core", "gr2st_assets") for path in (root / name).rglob("*.py")
+    ]
+    sources.append(
+        "from gr2st_core import (\n    errors,  # the first (of two)\n    settings as own,\n)\nimport json as j, re\n"
+    )
+    assert len(sources) > 300
+    for source in sources:
+        expected = set()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                expected |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                members = [f"{node.module}.{alias.name}" for alias in node.names]
+                expected |= {name if fingerprints._is_module(name) else node.module for name in members}
+        assert expected <= imports(source)
+    assert imports(sources[-1]) == {"gr2st_core.errors", "gr2st_core.settings", "json", "re"}
 
 
 def test_a_reached_module_that_is_not_there_is_an_error(package):
