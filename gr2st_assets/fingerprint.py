@@ -77,12 +77,12 @@ def reached(modules: Iterable[str], *, within: Iterable[str]) -> tuple[str, ...]
     SettingsError
         There is no such module.
     """
-    followed = tuple(within)
+    followed = tuple(f"{package}." for package in within)
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found and any(f"{name}.".startswith(f"{package}.") for package in followed):
+        if name not in found and f"{name}.".startswith(followed):
             found.add(name)
             waiting.extend(_imports_of(name))
     return tuple(sorted(found))
