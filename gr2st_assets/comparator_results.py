@@ -37,7 +37,7 @@ SELECT method, publication, NULL, NULL, value, coalesce(target, 'not known'), sp
   CASE WHEN has_selection_leak THEN 'yes' WHEN NOT has_selection_leak THEN 'no' ELSE 'not known' END, evidence
 FROM published_scores
 WHERE dataset = $cohort AND section IS NULL AND statistic = 'mean' AND method IN ({_SYSTEMS})
-ORDER BY system, published IS NOT NULL, source, target, held_out, evidence
+ORDER BY system, published IS NOT NULL, source, target, held_out, evidence, genes, published
 """  # noqa: S608 - names of the registry
 """Ours and the literature's figures of the same data set, one row each, with what each was made under."""
 

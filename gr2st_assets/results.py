@@ -41,7 +41,7 @@ SELECT method || '_' || profile AS method, {comparators.SETTING} AS setting, {_P
   round(avg(ceiling) FILTER (target = 'per_spot'), 3) AS ceiling, max(n_sections) AS sections
 FROM scoreboard
 WHERE cohort = $cohort AND panel = $panel AND split_unit = '{unit}' AND training_patients = '{patients}'
-GROUP BY ALL ORDER BY bool_or(is_diagnostic), per_spot DESC NULLS LAST
+GROUP BY ALL ORDER BY bool_or(is_diagnostic), per_spot DESC NULLS LAST, 1
 """  # noqa: S608 - constants of this module
 
 
@@ -51,7 +51,7 @@ SELECT patient_id AS patient, method || '_' || profile AS method, {_PER_TARGET},
   count(DISTINCT section_id) AS sections
 FROM section_scores
 WHERE cohort = $cohort AND panel = $panel AND split_unit = 'patient'
-GROUP BY ALL ORDER BY patient, bool_or(method = 'oracle'), per_spot DESC NULLS LAST
+GROUP BY ALL ORDER BY patient, bool_or(method = 'oracle'), per_spot DESC NULLS LAST, 2
 """  # noqa: S608
 
 
@@ -61,7 +61,7 @@ SELECT section_id || CASE WHEN patient_in_training THEN '' ELSE '*' END AS secti
   method || '_' || profile AS method, round(avg(pearson), 3) AS per_spot
 FROM section_scores
 WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND split_unit = '{unit}' AND method <> 'null'
-GROUP BY ALL ORDER BY section, per_spot DESC
+GROUP BY ALL ORDER BY section, per_spot DESC, 2
 """  # noqa: S608
 
 
@@ -73,7 +73,7 @@ SELECT method_a || '_' || profile_a AS method, method_b || '_' || profile_b AS t
 FROM comparisons
 WHERE cohort = $cohort AND panel = $panel AND split_unit = '{unit}' AND training_patients = 'all'
   AND seed = 0 AND target = 'per_spot'
-ORDER BY than, difference DESC
+ORDER BY than, difference DESC, 1
 """  # noqa: S608
 
 
@@ -82,7 +82,7 @@ SELECT method || '_' || profile AS method, round(mates, 3) AS mates, round(stran
   round(share, 2) AS recall_share, sections_above || ' of ' || n_sections AS mates_better_in,
   round(mean_training_spots) AS training_spots
 FROM recall_share WHERE cohort = $cohort AND panel = $panel AND target = 'per_spot' AND seed = 0
-ORDER BY mates DESC
+ORDER BY mates DESC, 1
 """
 
 
