@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from gr2st_assets.kinds import BLUEPRINTS
 from gr2st_core.errors import SettingsError
-from gr2st_core.models.comparators.specs import COMPARATORS
+from gr2st_core.models.comparators.specs import COMPARATORS, SMALL_ON_FEATURES
 from gr2st_core.models.registry import COLOR, METHODS, method
 from gr2st_core.models.spec import M224, MethodSpec
 
@@ -18,7 +18,7 @@ DEFAULT_METHODS = tuple(name for name in METHODS if name not in {spec.name for s
 MADE_WITH = {
     "graphs/functional_graph": {"gr2st_ours"},
     "evaluation/recall_scores": {"low_rank_m224"},
-    "evaluation/recall_scores_comparators": {spec.name for spec in COMPARATORS if spec.profile == "features_small"},
+    "evaluation/recall_scores_comparators": set(SMALL_ON_FEATURES),
 }
 """Assets that are made where all these methods are run: they show the inside of a model, read or train the same."""
 

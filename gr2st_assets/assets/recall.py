@@ -28,7 +28,7 @@ from gr2st_assets.resources import LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_assets.work import FoldWork
-from gr2st_core.models.comparators.specs import COMPARATORS
+from gr2st_core.models.comparators.specs import SMALL_ON_FEATURES
 from gr2st_core.models.spec import M224
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ COMPARED = "evaluation/recall_scores_comparators"
 SHARE = "evaluation/recall_share"
 ASKED = {
     SCORES: ("low_rank_m224", "ridge_m224", "knn_m224", "null_same_place"),
-    COMPARED: tuple(spec.name for spec in COMPARATORS if spec.profile == "features_small"),
+    COMPARED: SMALL_ON_FEATURES,
 }
 """Methods that are asked, by table: they read one encoder's features, or none."""
 COMPARED_SEED = 0

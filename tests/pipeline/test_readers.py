@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 QUICK = Path(__file__).parents[2] / "settings" / "quick.yml"
 SECONDS = float(os.environ.get("GR2ST_SOAK_SECONDS", "20"))
 LEAST_GENERATIONS = 2
-MADE_AGAIN = ("--method", "ridge_m224", "--method", "null_training_mean")
+MADE_AGAIN = ("--method", "gr2st_ours_m224", "--method", "ridge_m224", "--method", "null_training_mean")
 QUERY = (
     "select method, profile, fold_id, count(distinct model_id) as models, count(distinct gene) as genes, "
     "count(*) as n, count(distinct section_id || '/' || spot_id) * count(distinct gene) as expected "

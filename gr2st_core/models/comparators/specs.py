@@ -133,3 +133,5 @@ COMPARATORS: tuple[MethodSpec, ...] = (
     ),
 )
 """In the order of scoreboards."""
+SMALL_ON_FEATURES = tuple(spec.name for spec in COMPARATORS if spec.profile == "features_small")
+"""Names of those that are cheap enough to be trained many times."""
