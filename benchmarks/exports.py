@@ -19,7 +19,8 @@ import numpy as np
 from memory import peak_mb
 
 from gr2st_core.exports.predicted_slide import IntervalEnds, PredictedSlide, Thumbnail
-from gr2st_core.types import ImageSection, Prediction, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import ImageSection, Prediction
 
 FORMS = {
     "parquet": ("gr2st_core.exports.parquet", "write_parquet", ()),

@@ -19,9 +19,10 @@ import torch
 from scipy import sparse
 
 from gr2st_core.cells.classes import CLASSES
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.gr2st_published.learner import PublishedLearner
 from gr2st_core.settings import Settings
-from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, TrainSection
 
 SIZES = (187, 306, 712)
 N_GENES, N_FEATURES = 785, 1024

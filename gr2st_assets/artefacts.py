@@ -12,14 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upath import UPath
-
 from gr2st_assets.documents import decode
 from gr2st_assets.publish import SIDECAR, create_file, file_sha256
 from gr2st_core.errors import DataError, SchemaError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from upath import UPath
 
 DATA = "data.parquet"
 ROW_GROUP = 122_880  # rows that DuckDB reads as one unit of parallel work
@@ -35,7 +34,7 @@ class Fault:
     found: object = None
 
 
-def published_files(folder: UPath) -> dict[str, dict[str, Any]]:
+def published_files(folder: "UPath") -> dict[str, dict[str, Any]]:
     """Size (``bytes``) and ``sha256`` of an artefact's files by name, as they were published.
 
     Raises
@@ -54,7 +53,7 @@ def published_files(folder: UPath) -> dict[str, dict[str, Any]]:
     return files
 
 
-def inspect(folder: UPath, *, deep: bool) -> list[Fault]:
+def inspect(folder: "UPath", *, deep: bool) -> list[Fault]:
     """List what is wrong with one artefact: its sidecar, missing files, sizes and, if ``deep``, contents."""
     try:
         files = published_files(folder)
@@ -66,7 +65,7 @@ def inspect(folder: UPath, *, deep: bool) -> list[Fault]:
     return [fault for fault in faults if fault is not None]
 
 
-def _inspect_file(path: UPath, facts: dict[str, Any], *, deep: bool) -> Fault | None:
+def _inspect_file(path: "UPath", facts: dict[str, Any], *, deep: bool) -> Fault | None:
     if not path.exists():
         return Fault(str(path), "the file is missing")
     if (size := path.stat().st_size) != facts["bytes"]:
@@ -94,7 +93,7 @@ def write_parquet(path: Path, table: "pa.Table") -> None:
         raise DataError("a table did not read back whole", file=path, expected=whole.num_rows, found=rows)
 
 
-def read_parquet(path: UPath, columns: Sequence[str] | None = None) -> "pa.Table":
+def read_parquet(path: "UPath", columns: Sequence[str] | None = None) -> "pa.Table":
     """Read a table, page checksums verified; ``columns`` in the order given, all by default.
 
     Raises

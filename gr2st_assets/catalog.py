@@ -16,8 +16,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from upath import UPath
-
 from gr2st_assets.publish import crash_point, is_local, write_atomic
 from gr2st_assets.schema import Column, ColumnType, TableSpec, meaning
 from gr2st_assets.tables import TABLES, family_prefix, table_spec
@@ -25,6 +23,7 @@ from gr2st_core.errors import MissingArtifactError, SchemaError
 
 if TYPE_CHECKING:
     import duckdb
+    from upath import UPath
 
 UNIONS = {"predictions": "predictions/predictions_<predictor>", "training_history": "models/model_<predictor>"}
 """Views over all members of a family."""
@@ -51,9 +50,9 @@ SQL_TYPES: dict[ColumnType, str] = {
 
 
 def build_catalog(
-    root: UPath | str,
+    root: "UPath | str",
     manifest: Mapping[str, Sequence[str]],
-    path: UPath | Path | str,
+    path: "UPath | Path | str",
     rows: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> list[str]:
     """Write the catalogue of a manifest, replacing the one before in one step.
@@ -81,6 +80,8 @@ def build_catalog(
     MissingArtifactError
         A file of a table of ``tables`` that cannot be read.
     """
+    from upath import UPath
+
     files = {name: [_below(UPath(root), file) for file in paths] for name, paths in manifest.items()}
     specs = _specs([*_tables_without_family(), *manifest])
     with tempfile.TemporaryDirectory(prefix="gr2st-") as folder:
@@ -96,7 +97,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def register_root(connection: "duckdb.DuckDBPyConnection", root: UPath) -> None:
+def register_root(connection: "duckdb.DuckDBPyConnection", root: "UPath") -> None:
     """Let a connection read a lake that is not on the local disk."""
     if not is_local(root):
         connection.register_filesystem(root.fs)
@@ -104,7 +105,7 @@ def register_root(connection: "duckdb.DuckDBPyConnection", root: UPath) -> None:
 
 def _build(
     path: Path,
-    root: UPath,
+    root: "UPath",
     specs: Mapping[str, TableSpec],
     files: Mapping[str, list[str]],
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
@@ -162,8 +163,10 @@ def union_specs() -> dict[str, TableSpec]:
     return {view: TABLES[family] for view, family in UNIONS.items()}
 
 
-def _below(root: UPath, file: str) -> str:
+def _below(root: "UPath", file: str) -> str:
     """Spell a file the way DuckDB asks a filesystem for it; refuse one outside the lake."""
+    from upath import UPath
+
     if is_local(root):
         path = UPath(Path(UPath(file).path).absolute())
         base, spelled = UPath(Path(root.path).absolute()), path.path

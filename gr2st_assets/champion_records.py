@@ -8,13 +8,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any, Literal
 
 from gr2st_assets.documents import decode, encode
 from gr2st_assets.records import Slot
 from gr2st_core.errors import DataError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 EventKind = Literal["promoted", "held", "refused", "rolled_back", "withdrawn"]
 _SERVING = ("promoted", "rolled_back")
@@ -152,7 +153,7 @@ class Event:
         return hashlib.sha256(self.encode()).hexdigest()
 
     @classmethod
-    def decode(cls, data: bytes, file: UPath) -> "Event":
+    def decode(cls, data: bytes, file: "UPath") -> "Event":
         """Read what ``encode`` gave.
 
         Raises

@@ -11,8 +11,7 @@ creation: of two writers that decided against the same champion one wins, the ot
 
 from collections.abc import Sequence
 from dataclasses import replace
-
-from upath import UPath
+from typing import TYPE_CHECKING
 
 from gr2st_assets.artefacts import Fault, inspect
 from gr2st_assets.champion_records import Event
@@ -21,6 +20,9 @@ from gr2st_assets.numbered import existing_numbers, numbered_path
 from gr2st_assets.publish import crash_point, create_exclusive
 from gr2st_assets.records import Slot
 from gr2st_core.errors import DataError, Gr2stError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 FOLDER = "_champion"
 CRASH_POINTS = ("champion.decided", "champion.created", "champion.shown")
@@ -145,5 +147,5 @@ def _read(lake: Lake, number: int) -> Event:
     return Event.decode(path.read_bytes(), path)
 
 
-def _path(lake: Lake, number: int) -> UPath:
+def _path(lake: Lake, number: int) -> "UPath":
     return numbered_path(lake.root / FOLDER, number)

@@ -4,6 +4,8 @@ Belongs here: putting things together. Does not belong here: anything that could
 imports neither torch nor pandas nor scanpy.
 """
 
+import gc
+
 import dagster as dg
 
 from gr2st_assets.alerts import failed_runs
@@ -66,3 +68,6 @@ defs = dg.Definitions(
         }
     ),
 )
+
+# what is loaded lives as long as the process: the collector need not visit it, and forked steps share its memory
+gc.freeze()

@@ -5,11 +5,12 @@ documents say, reading or writing files.
 """
 
 import json
-from typing import Any
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any
 
 from gr2st_core.errors import DataError, SchemaError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 FORMAT_VERSION = 1
 _DAMAGED = "gr2st doctor --verify lists all damage; gr2st cohort add writes a cohort's entry in the register anew"
@@ -21,7 +22,7 @@ def encode(document: dict[str, Any]) -> bytes:
     return (json.dumps(versioned, sort_keys=True, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
 
 
-def decode(data: bytes, file: UPath, *fields: str) -> dict[str, Any]:
+def decode(data: bytes, file: "UPath", *fields: str) -> dict[str, Any]:
     """Read what ``encode`` wrote.
 
     Parameters

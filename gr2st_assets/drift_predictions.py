@@ -13,7 +13,7 @@ from gr2st_assets.models import load_champion, method_spec
 from gr2st_assets.records import Slot
 from gr2st_assets.section_images import query_section
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.drift.distances import PredictedGenes

@@ -14,7 +14,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.sections import image_section, read_folds, read_rows
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import DataError, LeakageError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import numpy as np

@@ -55,7 +55,7 @@ def code_version(*modules: str) -> str:
     digest = hashlib.sha256()
     sources = {name: path for module in modules for name, path in _sources(module)}
     for name, path in sorted(sources.items()):
-        text = path.read_text(encoding="utf-8")  # text mode makes every line end in \n
+        text = _text(path)
         digest.update(f"{name}\0{len(text)}\0{text}".encode())
     return digest.hexdigest()
 
@@ -95,7 +95,7 @@ def _imports_of(module: str) -> frozenset[str]:
     if path is None or not _is_module(module):
         raise SettingsError("there is no such module", found=module)
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return imports(file.read_text(encoding="utf-8"))
+    return imports(_text(file))
 
 
 def imports(source: str) -> frozenset[str]:
@@ -122,13 +122,20 @@ def _first_words(listed: str) -> Iterator[str]:
 
 
 @cache
+def _text(path: Path) -> str:
+    """Read a source file, once however many methods share it; text mode makes every line end in a newline."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
 def _is_module(name: str) -> bool:
     """Whether there is a file or folder of that name in an installed package."""
     path = _path(name)
     return path is not None and (path.is_dir() or path.with_suffix(".py").is_file())
 
 
-def _sources(module: str) -> Iterator[tuple[str, Path]]:
+@cache
+def _sources(module: str) -> tuple[tuple[str, Path], ...]:
     """Source files of a module or package, each with its path below the folder that holds the top package."""
     path = _path(module)
     if path is None:
@@ -137,10 +144,10 @@ def _sources(module: str) -> Iterator[tuple[str, Path]]:
     if not files or not all(file.is_file() for file in files):
         raise SettingsError("there is no such module", found=module)
     folder = path.parents[module.count(".")]
-    for file in files:
-        yield file.relative_to(folder).as_posix(), file
+    return tuple((file.relative_to(folder).as_posix(), file) for file in files)
 
 
+@cache
 def _path(module: str) -> Path | None:
     """Where a module's file (without its suffix) or a package's folder is, None if its top package is unknown."""
     top, *rest = module.split(".")

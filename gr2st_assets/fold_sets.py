@@ -14,13 +14,14 @@ from gr2st_assets.records import Slot
 from gr2st_assets.sections import image_section
 from gr2st_assets.slots import Variant, fold_slot
 from gr2st_core.errors import AlignmentError
-from gr2st_core.types import ImageSection, SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
     from gr2st_core.training.folds import Fold
+    from gr2st_core.types import ImageSection
 
 OBSERVED = "predictions/observed"
 
@@ -29,7 +30,7 @@ OBSERVED = "predictions/observed"
 class PredictedSection:
     """One held-out section with its truth and every method's prediction, rows and columns alike."""
 
-    image: ImageSection
+    image: "ImageSection"
     genes: tuple[str, ...]
     observed: "np.ndarray"
     predicted: "Mapping[str, np.ndarray]"

@@ -13,14 +13,17 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from upath import UPath
 
 from gr2st_assets.project import home
 from gr2st_assets.publish import is_local
 from gr2st_core.errors import DataError, SchemaError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 MARKER, CHECKSUMS = "_SUCCESS", "SHA256SUMS"
 COPIES = "cohorts"
@@ -43,16 +46,18 @@ class Arrival:
     """
 
     name: str
-    folder: UPath
+    folder: "UPath"
     state: str
 
 
-def inbox() -> UPath:
+def inbox() -> "UPath":
     """Give the inbox: ``GR2ST_INBOX``, any fsspec URL, else ``inbox/`` in the home folder."""
+    from upath import UPath
+
     return UPath(os.environ.get("GR2ST_INBOX", str(home() / "inbox")))
 
 
-def arrivals(folder: UPath) -> tuple[list[Arrival], list[str]]:
+def arrivals(folder: "UPath") -> tuple[list[Arrival], list[str]]:
     """Look for finished cohorts.
 
     Returns
@@ -80,7 +85,7 @@ def arrivals(folder: UPath) -> tuple[list[Arrival], list[str]]:
     return found, waiting
 
 
-def _missing(folder: UPath) -> str:
+def _missing(folder: "UPath") -> str:
     if _is_link(folder):
         return "a folder instead of a link"
     if (folder / MARKER).is_file():
@@ -96,15 +101,15 @@ def _missing(folder: UPath) -> str:
     return ""
 
 
-def _is_link(path: UPath) -> bool:
+def _is_link(path: "UPath") -> bool:
     return is_local(path) and path.is_symlink()
 
 
-def _has_checksums(folder: UPath) -> bool:
+def _has_checksums(folder: "UPath") -> bool:
     return (folder / CHECKSUMS).exists() or _is_link(folder / CHECKSUMS)
 
 
-def listed_checksums(folder: UPath) -> list[tuple[str, str]]:
+def listed_checksums(folder: "UPath") -> list[tuple[str, str]]:
     """Names and SHA-256 in a file as ``sha256sum`` writes it.
 
     Raises
@@ -130,7 +135,7 @@ def listed_checksums(folder: UPath) -> list[tuple[str, str]]:
     return [(match[2], match[1].lower()) for match in found if match]
 
 
-def _state(folder: UPath) -> str:
+def _state(folder: "UPath") -> str:
     lines = []
     for path in _files(folder):
         stat = path.stat()
@@ -139,7 +144,7 @@ def _state(folder: UPath) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _files(folder: UPath) -> list[UPath]:
+def _files(folder: "UPath") -> "list[UPath]":
     return sorted((path for path in folder.rglob("*") if path.is_file()), key=str)
 
 
@@ -176,6 +181,8 @@ def wrong_checksums(folder: Path) -> list[DataError]:
     SchemaError
         As ``listed_checksums``.
     """
+    from upath import UPath
+
     from gr2st_core.cohorts.files import file_sha256, require_inside
 
     faults: list[DataError] = []

@@ -17,7 +17,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.project import home, lake_root, open_instance, prepare_environment
 from gr2st_assets.resolution import coarse_notes
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_assets.runs import Outcome

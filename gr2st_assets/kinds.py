@@ -25,7 +25,7 @@ from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import dagster_schema, table_spec
 from gr2st_assets.work import FoldWork, Progress, SectionWork, open_folds
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.settings import Settings
@@ -94,6 +94,13 @@ def asset_arguments(
         "check_specs": [dg.AssetCheckSpec(check, asset=key, blocking=True) for check in ("contract", *checks)],
         "metadata": {"dagster/column_schema": dagster_schema(spec)},
     }
+
+
+def below_all(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetDep]:
+    """Dependencies that put an asset below all of the given ones: those that none of the others depends on."""
+    read = {key for asset in assets for spec in asset.specs for key in (dep.asset_key for dep in spec.deps)}
+    last = [asset for asset in assets if asset.key not in read]
+    return [dg.AssetDep(a.key, partition_mapping=ALL_SECTIONS if a.partitions_def else None) for a in last]
 
 
 def report_progress(context: dg.AssetExecutionContext, partition: str) -> Callable[[str, int, int], None]:

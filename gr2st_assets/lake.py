@@ -18,8 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upath import UPath
-
 from gr2st_assets import publish
 from gr2st_assets.artefacts import DATA, Fault, inspect, published_files, read_parquet, write_parquet
 from gr2st_assets.documents import decode, encode
@@ -28,6 +26,7 @@ from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from upath import UPath
 
 HEAD = "_head.json"
 
@@ -42,9 +41,11 @@ class Lake:
         Absolute folder or fsspec URL (``s3://bucket/lake``, ``memory://lake``).
     """
 
-    root: UPath
+    root: "UPath"
 
-    def __init__(self, root: str | Path | UPath) -> None:
+    def __init__(self, root: "str | Path | UPath") -> None:
+        from upath import UPath
+
         path = UPath(root)
         object.__setattr__(self, "root", UPath(Path(path.path).absolute()) if publish.is_local(path) else path)
 
@@ -59,7 +60,7 @@ class Lake:
         unknown = [name for name in keys if name not in KEY_ORDER]
         return Slot(table, tuple((name, str(keys[name])) for name in [*KEY_ORDER, *unknown] if name in keys))
 
-    def path(self, slot: Slot, *parts: str) -> UPath:
+    def path(self, slot: Slot, *parts: str) -> "UPath":
         """Where a slot, or a part of it, lies; it need not exist."""
         return self.root.joinpath(str(slot), *parts)
 
@@ -178,7 +179,7 @@ class Lake:
             return False
         return not inspect(self.path(slot, head.digest), deep=False)
 
-    def folder(self, slot: Slot, digest: str | None = None) -> UPath:
+    def folder(self, slot: Slot, digest: str | None = None) -> "UPath":
         """Locate a slot's newest artefact, or the one named.
 
         Raises
@@ -297,7 +298,7 @@ class Lake:
     def _relative(self, path: str) -> str:
         return path.removeprefix(self.root.path).strip("/")
 
-    def _find(self, name: str, table: str | None = None) -> list[UPath]:
+    def _find(self, name: str, table: str | None = None) -> "list[UPath]":
         """Files of one name below a table or the root, sorted, without those of unfinished writers."""
         top = self.root / (table or "")
         top.fs.invalidate_cache()  # object stores remember listings

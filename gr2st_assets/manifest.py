@@ -11,9 +11,7 @@ disk, so going back is moving the pointer.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any
 
 from gr2st_assets.artefacts import DATA, Fault
 from gr2st_assets.documents import decode, encode
@@ -22,6 +20,9 @@ from gr2st_assets.numbered import existing_numbers, numbered_path
 from gr2st_assets.publish import create_exclusive, write_atomic
 from gr2st_assets.records import Slot
 from gr2st_core.errors import DataError, MissingArtifactError, SchemaError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 FOLDER = "_manifests"
 POINTER = "_current.json"
@@ -291,7 +292,7 @@ def _read(lake: Lake, number: int) -> Manifest:
     return Manifest(number, entries)
 
 
-def _path(lake: Lake, number: int) -> UPath:
+def _path(lake: Lake, number: int) -> "UPath":
     return numbered_path(lake.root / FOLDER, number)
 
 

@@ -41,6 +41,7 @@ _DECIDING = (
     "gr2st_core.expression",
     "gr2st_core.cells",
     "gr2st_core.predictor",
+    "gr2st_core.keys",
     "gr2st_core.types",
 )
 """Where the code lies that decides what a trained method is and predicts; settings count by their values."""

@@ -4,18 +4,20 @@ Belongs here: their names. Does not belong here: what the files hold, creating t
 """
 
 import re
+from typing import TYPE_CHECKING
 
-from upath import UPath
+if TYPE_CHECKING:
+    from upath import UPath
 
 _NUMBERED = re.compile(r"(\d{6,})\.json")
 
 
-def numbered_path(folder: UPath, number: int) -> UPath:
+def numbered_path(folder: "UPath", number: int) -> "UPath":
     """Where the file of a number is, or would be."""
     return folder / f"{number:06d}.json"
 
 
-def existing_numbers(folder: UPath) -> list[int]:
+def existing_numbers(folder: "UPath") -> list[int]:
     """Numbers of the files there are, ascending; none if there is no folder."""
     folder.fs.invalidate_cache()  # object stores remember listings
     names = [path.name for path in folder.iterdir()] if folder.exists() else []

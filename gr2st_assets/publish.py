@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO
-
-from upath import UPath
+from typing import TYPE_CHECKING, BinaryIO
 
 from gr2st_assets.documents import encode
 from gr2st_core.errors import SchemaError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 SIDECAR = "artifact.json"
 TEMPORARY = ".tmp-"
@@ -56,12 +57,12 @@ def crash_point(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def is_local(path: UPath) -> bool:
+def is_local(path: "UPath") -> bool:
     """Whether a path lies on this machine's filesystem, where renames are atomic."""
     return path.protocol in ("", "file", "local")
 
 
-def file_sha256(path: UPath | Path) -> str:
+def file_sha256(path: "UPath | Path") -> str:
     """SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -72,7 +73,7 @@ def create_file(path: Path) -> BinaryIO:
     return path.open("xb")
 
 
-def publish_artefact(slot: UPath, write: Callable[[Path], None]) -> str:
+def publish_artefact(slot: "UPath", write: Callable[[Path], None]) -> str:
     """Make a folder of files visible at once, under the digest of its content.
 
     Parameters
@@ -98,7 +99,7 @@ def publish_artefact(slot: UPath, write: Callable[[Path], None]) -> str:
         return _publish_local(Path(slot.path), write) if is_local(slot) else _upload(slot, write)
 
 
-def write_atomic(path: UPath, data: bytes) -> None:
+def write_atomic(path: "UPath", data: bytes) -> None:
     """Replace one small file so that a reader sees the old bytes or the new, never a part.
 
     Raises
@@ -119,7 +120,7 @@ def write_atomic(path: UPath, data: bytes) -> None:
         crash_point("pointer.visible")
 
 
-def create_exclusive(path: UPath, data: bytes) -> bool:
+def create_exclusive(path: "UPath", data: bytes) -> bool:
     """Create one small file unless it exists; of several writers exactly one is told True.
 
     Raises
@@ -143,7 +144,7 @@ def create_exclusive(path: UPath, data: bytes) -> bool:
         return True
 
 
-def sweep(root: UPath, older_than_s: float) -> list[str]:
+def sweep(root: "UPath", older_than_s: float) -> list[str]:
     """Remove what killed writers left under temporary names; returns the paths removed, sorted.
 
     Parameters
@@ -186,7 +187,7 @@ def _publish_local(slot: Path, write: Callable[[Path], None]) -> str:
     return digest
 
 
-def _upload(slot: UPath, write: Callable[[Path], None]) -> str:
+def _upload(slot: "UPath", write: Callable[[Path], None]) -> str:
     with tempfile.TemporaryDirectory(prefix="gr2st-") as temporary:
         staged = Path(temporary)
         digest = _seal(staged, write)
@@ -196,7 +197,7 @@ def _upload(slot: UPath, write: Callable[[Path], None]) -> str:
     return digest
 
 
-def _put_exclusive(path: UPath, data: bytes) -> bool:
+def _put_exclusive(path: "UPath", data: bytes) -> bool:
     try:
         path.fs.pipe_file(path.path, data, mode="create")
     except FileExistsError:
@@ -286,7 +287,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _naming(path: UPath) -> Iterator[None]:
+def _naming(path: "UPath") -> Iterator[None]:
     """Tell crash points and errors of the disk, which often name no file, what is being published."""
     token = _publishing.set(str(path))
     try:

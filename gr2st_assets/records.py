@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any
 
 from gr2st_core.errors import DataError, SchemaError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 KEY_ORDER = ("asset", "cohort", "section", "fold", "panel", "target", "seed")
 
@@ -128,7 +129,7 @@ class Head:
         return {**asdict(self.provenance), "digest": self.digest, **times}
 
     @classmethod
-    def from_document(cls, slot: Slot, document: Mapping[str, Any], file: UPath) -> "Head":
+    def from_document(cls, slot: Slot, document: Mapping[str, Any], file: "UPath") -> "Head":
         """Read what ``to_document`` gave; ``file`` is for the message.
 
         Raises

@@ -13,7 +13,7 @@ from gr2st_assets.documents import decode, encode
 from gr2st_assets.lake import Lake
 from gr2st_assets.publish import write_atomic
 from gr2st_core.errors import DataError, MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.cohorts.records import SectionEntry

@@ -20,7 +20,7 @@ from gr2st_assets.readers import publish_shown
 from gr2st_assets.records import Slot
 from gr2st_assets.selection import EXPLORER, SERVED
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 CRASH_POINTS = ("removal.withdrawn", "removal.hidden", "removal.emptied", "removal.erasing", "removal.erased")
 """After champions stepped down, after readers are shown the rest, inside and after the first slot, after the last."""

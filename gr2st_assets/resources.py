@@ -14,7 +14,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.project import lake_root
 from gr2st_assets.slots import Variant
 from gr2st_core.errors import SettingsError
-from gr2st_core.types import TARGETS
+from gr2st_core.keys import TARGETS
 
 if TYPE_CHECKING:
     from gr2st_core.settings import Settings

@@ -14,12 +14,13 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.project import home
 from gr2st_assets.sections import image_section, read_rows
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import ImageSection, PatchReader, SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.images.pixels import SlideImage
     from gr2st_core.models.spec import MethodSpec
     from gr2st_core.settings import Limits
+    from gr2st_core.types import ImageSection, PatchReader
 
 DECODED = ".decoded"
 
@@ -45,7 +46,7 @@ def open_image(path: Path, key: SectionKey, limits: "Limits") -> "SlideImage":
     return open_slide(path, max_megapixels=limits.max_megapixels, section=str(key), kept=kept)
 
 
-def patch_reader(lake: Lake, key: SectionKey, limits: "Limits") -> PatchReader | None:
+def patch_reader(lake: Lake, key: SectionKey, limits: "Limits") -> "PatchReader | None":
     """Reader of a section's patches, which opens the image when it is asked for some; None without an image.
 
     Raises
@@ -66,7 +67,7 @@ def patch_reader(lake: Lake, key: SectionKey, limits: "Limits") -> PatchReader |
     return SlidePatches(partial(open_image, path, key, limits), slide["image_sha256"])
 
 
-def query_section(lake: Lake, key: SectionKey, spec: "MethodSpec", limits: "Limits") -> ImageSection:
+def query_section(lake: Lake, key: SectionKey, spec: "MethodSpec", limits: "Limits") -> "ImageSection":
     """Build a section as a method's query: with the patch features, and the pixels, that it reads.
 
     Raises

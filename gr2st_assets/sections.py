@@ -11,7 +11,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.records import Slot
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import AlignmentError, MissingArtifactError
-from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, PatchReader, SectionKey, TrainSection
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from gr2st_core.training.folds import Fold
+    from gr2st_core.types import CellTypes, Counts, ImageSection, Panel, PatchReader, TrainSection
 
 
 def read_rows(lake: Lake, table: str, key: SectionKey) -> "pa.Table":
@@ -54,8 +55,8 @@ def align(rows: "pd.DataFrame", spot_ids: "np.ndarray", *, table: str, key: Sect
 
 
 def image_section(
-    lake: Lake, key: SectionKey, features: Sequence[str], patches: PatchReader | None = None
-) -> ImageSection:
+    lake: Lake, key: SectionKey, features: Sequence[str], patches: "PatchReader | None" = None
+) -> "ImageSection":
     """Build a section as a query sees it: spots, geometry, patch features of the named encoders; nothing from counts.
 
     No cell types either, since no method reads them of a query. A section without an image has no features.
@@ -71,6 +72,8 @@ def image_section(
         An image too coarse for an encoder has no features of it.
     """
     import numpy as np
+
+    from gr2st_core.types import ImageSection
 
     slide = read_rows(lake, "raw/slides", key).to_pylist()[0]
     spots = read_rows(lake, "raw/spots", key).to_pandas()
@@ -92,8 +95,8 @@ def image_section(
 
 
 def train_section(
-    lake: Lake, key: SectionKey, features: Sequence[str], patches: PatchReader | None = None
-) -> TrainSection:
+    lake: Lake, key: SectionKey, features: Sequence[str], patches: "PatchReader | None" = None
+) -> "TrainSection":
     """Build a section that a model may learn from, with counts and cell types of any source.
 
     Parameters
@@ -105,17 +108,21 @@ def train_section(
     ------
     MissingArtifactError, AlignmentError
     """
+    from gr2st_core.types import TrainSection
+
     image = image_section(lake, key, features, patches)
     return TrainSection(image, counts(lake, key, image.spot_ids), _cell_types(lake, key, image.spot_ids))
 
 
-def counts(lake: Lake, key: SectionKey, spot_ids: "np.ndarray") -> Counts:
+def counts(lake: Lake, key: SectionKey, spot_ids: "np.ndarray") -> "Counts":
     """Counts of a section over the full transcriptome, rows in the order of ``spot_ids``."""
     import json
 
     import numpy as np
     import pyarrow.compute as pc
     from scipy import sparse
+
+    from gr2st_core.types import Counts
 
     rows = read_rows(lake, "raw/counts", key)
     genes = json.loads(rows.schema.metadata[b"genes"])
@@ -157,8 +164,9 @@ def _features(lake: Lake, key: SectionKey, encoder: str, spot_ids: "np.ndarray")
     return matrix[align(order, spot_ids, table=table, key=key)["position"].to_numpy()]
 
 
-def _cell_types(lake: Lake, key: SectionKey, spot_ids: "np.ndarray") -> CellTypes | None:
+def _cell_types(lake: Lake, key: SectionKey, spot_ids: "np.ndarray") -> "CellTypes | None":
     from gr2st_core.cells.classes import CLASSES
+    from gr2st_core.types import CellTypes
 
     slot = section_slot(lake, "cells/cell_types", key)
     if lake.head(slot) is None:
@@ -198,7 +206,9 @@ def read_folds(lake: Lake) -> "dict[str, Fold]":
     return folds
 
 
-def read_panel(lake: Lake, slot: Slot, digest: str | None = None) -> Panel:
+def read_panel(lake: Lake, slot: Slot, digest: str | None = None) -> "Panel":
     """Genes of a panel table in panel order; of the newest, or the one named."""
+    from gr2st_core.types import Panel
+
     rows = lake.read_table(slot, digest=digest).to_pandas().sort_values("position")
     return Panel(rows.panel.iloc[0], tuple(rows.gene))

@@ -15,7 +15,7 @@ from gr2st_assets.models import load_champion, method_spec, section_tables
 from gr2st_assets.section_images import query_section
 from gr2st_assets.sections import read_panel
 from gr2st_assets.slots import section_slot
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,7 +33,8 @@ from gr2st_assets.slide_models import SlideModel
 from gr2st_assets.slots import section_slot
 from gr2st_assets.work import Progress
 from gr2st_core.errors import DataError
-from gr2st_core.types import ImageSection, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import ImageSection
 
 if TYPE_CHECKING:
     from gr2st_core.cohorts.records import RawSection

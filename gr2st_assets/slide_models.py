@@ -17,8 +17,8 @@ from gr2st_assets.records import Head
 from gr2st_assets.sections import read_panel, read_rows
 from gr2st_assets.served import Rule, champion_genes, no_rule, read_rule
 from gr2st_core.errors import MissingArtifactError, SettingsError
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS
-from gr2st_core.types import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.predictor import Fitted

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import PartitionKey
 from gr2st_assets.records import Slot
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ from gr2st_core.models.registry import MethodSpec, method
 if TYPE_CHECKING:
     import numpy as np
 
+    from gr2st_core.keys import SectionKey
     from gr2st_core.models.gr2st.fitted import FittedGr2st
     from gr2st_core.predictor import FitRequest, Predictor
     from gr2st_core.settings import Settings
     from gr2st_core.studies.changes import Change, Study
-    from gr2st_core.types import ImageSection, SectionKey, TrainSection
+    from gr2st_core.types import ImageSection, TrainSection
 
 BASE = method(STUDIED)
 SPEC = replace(BASE, features=STUDIED_FEATURES)

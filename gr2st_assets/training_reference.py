@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gr2st_assets.drift_sections import features, measured
 from gr2st_assets.lake import Lake
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.drift.reference import Reference

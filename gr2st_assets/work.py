@@ -19,7 +19,7 @@ from gr2st_assets.section_images import open_image, patch_reader
 from gr2st_assets.sections import image_section, read_folds, read_panel, read_rows, train_section
 from gr2st_assets.slots import Variant, fold_slot, section_slot
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import ImageSection, Panel, PatchReader, SectionKey, TrainSection
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gr2st_core.images.pixels import SlideImage
     from gr2st_core.settings import Settings
     from gr2st_core.training.folds import Fold
+    from gr2st_core.types import ImageSection, Panel, PatchReader, TrainSection
 
 Progress = Callable[[str, int, int], None]
 TRAINING = ".training"
@@ -105,26 +106,26 @@ class FoldWork:
         """Sections with any of the roles, role by role, in key order."""
         return [key for role in roles for key in getattr(self.fold, role)]
 
-    def panel(self) -> Panel:
+    def panel(self) -> "Panel":
         """Genes to predict in this fold."""
         return read_panel(self.lake, self.slot("expression/panel"))
 
-    def counts_only_sections(self) -> list[TrainSection]:
+    def counts_only_sections(self) -> "list[TrainSection]":
         """Sections without an image that the fold may learn from."""
         return [train_section(self.lake, key, ()) for key in self.fold.counts_only]
 
-    def train_sections(self, features: Sequence[str], *, pixels: bool = False) -> list[TrainSection]:
+    def train_sections(self, features: Sequence[str], *, pixels: bool = False) -> "list[TrainSection]":
         """Training sections with patch features of the named encoders, and readers of their images where asked."""
         return [train_section(self.lake, key, features, self._patches(key, pixels)) for key in self.fold.train]
 
-    def test_sections(self, features: Sequence[str], *, pixels: bool = False) -> list[ImageSection]:
+    def test_sections(self, features: Sequence[str], *, pixels: bool = False) -> "list[ImageSection]":
         """Held-out sections as a query sees them; arguments as `train_sections`."""
         return [image_section(self.lake, key, features, self._patches(key, pixels)) for key in self.fold.test]
 
-    def _patches(self, key: SectionKey, wanted: bool) -> PatchReader | None:
+    def _patches(self, key: SectionKey, wanted: bool) -> "PatchReader | None":
         return patch_reader(self.lake, key, self.settings.limits) if wanted else None
 
-    def truth_sections(self) -> list[TrainSection]:
+    def truth_sections(self) -> "list[TrainSection]":
         """Held-out sections with their counts, for scoring only."""
         return [train_section(self.lake, key, ()) for key in self.fold.test]
 

@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import ImageSection, Panel, Prediction, SplitUnit, Target, TrainSection
+from gr2st_core.keys import SplitUnit, Target
+from gr2st_core.types import ImageSection, Panel, Prediction, TrainSection
 
 Progress = Callable[[str, int, int], None]
 """Called with a label, the steps done and the steps in all."""

@@ -10,16 +10,16 @@ only, so a held-out section's counts cannot reach a prediction without a type er
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import AlignmentError, LeakageError, PanelError, SchemaError
+from gr2st_core.keys import NAME, CellSource, SectionKey
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -27,44 +27,6 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 StrArray = NDArray[np.str_]
-
-Target = Literal["per_spot", "per_gene_legacy", "cp10k"]
-TARGETS: tuple[Target, ...] = ("per_spot", "per_gene_legacy", "cp10k")
-
-SplitUnit = Literal["section", "patient", "external", "all"]
-CellSource = Literal["image", "expression"]
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_COHORT = re.compile(r"[a-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class SectionKey:
-    """Identity of one tissue section; its text form ``cohort/section`` is the partition key."""
-
-    cohort: str
-    section_id: str
-
-    def __post_init__(self) -> None:
-        for name, value, pattern in (("cohort", self.cohort, _COHORT), ("section_id", self.section_id, _NAME)):
-            if not pattern.fullmatch(value):
-                raise SchemaError(f"a {name} must match {pattern.pattern}", field=name, found=repr(value))
-
-    def __str__(self) -> str:
-        return f"{self.cohort}/{self.section_id}"
-
-    @classmethod
-    def parse(cls, text: str) -> SectionKey:
-        """Read ``cohort/section``.
-
-        Raises
-        ------
-        SchemaError
-        """
-        cohort, slash, section_id = text.partition("/")
-        if not slash:
-            raise SchemaError("a section key is cohort/section", found=repr(text))
-        return cls(cohort, section_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +200,7 @@ class ImageSection:
 
     def __post_init__(self) -> None:
         where = str(self.key)
-        if not _NAME.fullmatch(self.patient_id):
+        if not NAME.fullmatch(self.patient_id):
             raise SchemaError("a section needs a patient id", section=where, found=repr(self.patient_id))
         if len(set(self.spot_ids.tolist())) != self.n_spots:
             raise SchemaError("spot ids are unique within a section", section=where)

@@ -6,8 +6,7 @@ Belongs here: the next manifest and the DuckDB file made from it. Does not belon
 
 import dagster as dg
 
-from gr2st_assets.kinds import OWNERS
-from gr2st_assets.partitions import ALL_SECTIONS
+from gr2st_assets.kinds import OWNERS, below_all
 from gr2st_assets.readers import publish_catalog
 from gr2st_assets.resources import LakeResource
 from gr2st_assets.tables import TABLES
@@ -15,8 +14,6 @@ from gr2st_assets.tables import TABLES
 
 def catalog_asset(assets: list[dg.AssetsDefinition]) -> dg.AssetsDefinition:
     """Make the catalogue asset, downstream of all tables."""
-    partitioned = [a.key for a in assets if a.partitions_def is not None]
-    whole = [a.key for a in assets if a.partitions_def is None]
 
     @dg.asset(
         key=["catalog", "catalog"],
@@ -24,7 +21,7 @@ def catalog_asset(assets: list[dg.AssetsDefinition]) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"duckdb"},
         pool="catalog",
-        deps=[*(dg.AssetDep(key, partition_mapping=ALL_SECTIONS) for key in partitioned), *whole],
+        deps=below_all(assets),
         output_required=False,
     )
     def catalog(lake: LakeResource) -> dg.MaterializeResult:

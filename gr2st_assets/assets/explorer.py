@@ -24,7 +24,7 @@ from gr2st_assets.resources import Experiment
 from gr2st_assets.selection import EXPLORER, SERVED
 from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.settings import Settings

@@ -21,7 +21,7 @@ from gr2st_assets.sections import read_rows
 from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import table_spec
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     from gr2st_core.training.folds import Fold, SectionFact

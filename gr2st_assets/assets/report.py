@@ -19,9 +19,8 @@ import dagster as dg
 
 from gr2st_assets.champions import history
 from gr2st_assets.fold_sets import OBSERVED
-from gr2st_assets.kinds import asset_arguments
+from gr2st_assets.kinds import asset_arguments, below_all
 from gr2st_assets.lake import Lake
-from gr2st_assets.partitions import ALL_SECTIONS
 from gr2st_assets.readers import CHECKS, Preview, preview
 from gr2st_assets.resources import LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
@@ -54,10 +53,8 @@ _ARGUMENTS = asset_arguments(
 
 def report_asset(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
     """Make the report asset, downstream of all tables, since it tells what the checks of all of them found."""
-    partitioned = [asset.key for asset in assets if asset.partitions_def is not None]
-    whole = [asset.key for asset in assets if asset.partitions_def is None]
 
-    @dg.asset(**_ARGUMENTS, deps=[*(dg.AssetDep(k, partition_mapping=ALL_SECTIONS) for k in partitioned), *whole])
+    @dg.asset(**_ARGUMENTS, deps=below_all(assets))
     def report(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         """Write the report of every cohort that has a scoreboard."""
         store = lake.open()

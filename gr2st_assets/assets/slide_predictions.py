@@ -26,7 +26,7 @@ from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_core.errors import DataError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import pandas as pd

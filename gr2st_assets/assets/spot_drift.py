@@ -27,7 +27,7 @@ from gr2st_assets.resources import Experiment, LakeResource
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_assets.training_reference import training_reference
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,7 @@ from gr2st_assets.sections import read_folds
 from gr2st_assets.selection import SERVED
 from gr2st_assets.slots import Variant, section_slot
 from gr2st_core.errors import MissingArtifactError, SettingsError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 UNITS = ("patient", "section", "external")
 """Split units in the order in which a fold is looked for."""

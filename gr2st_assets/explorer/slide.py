@@ -10,7 +10,7 @@ from gr2st_assets import register
 from gr2st_assets.explorer.view import Slide
 from gr2st_assets.lake import Lake
 from gr2st_core.errors import DataError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,8 +20,8 @@ from gr2st_core.cohorts.records import IMAGE, SectionEntry
 from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.containers.embedded_image import embedded_image
 from gr2st_core.containers.hdf5_guard import open_hdf5
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import DEFAULT_LIMITS
-from gr2st_core.types import SectionKey
 
 SAMPLE = "sample"
 """Role of the file or store of a section."""

@@ -12,7 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from gr2st_core.cohorts.records import RawSection
-from gr2st_core.types import Counts, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import Counts
 
 _FACTS, _ARRAYS = "facts.json", "arrays.npz"
 _NUMBERS = ("pitch_um", "pitch_px", "um_per_px", "n_spots_without_counts")

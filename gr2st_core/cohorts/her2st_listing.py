@@ -20,7 +20,7 @@ from gr2st_core.cohorts.records import SectionEntry
 from gr2st_core.cohorts.regions import REGIONS
 from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.errors import DataError, MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 COUNTS_FOLDER = "data/ST-cnts"
 SPOTS_FOLDER = "data/ST-spotfiles"

@@ -36,8 +36,8 @@ from gr2st_core.cohorts.records import IMAGE, RawSection, SectionEntry
 from gr2st_core.cohorts.spot_scale import StatedScale, nearest_pitch
 from gr2st_core.containers.hdf5_guard import is_hdf5, open_hdf5
 from gr2st_core.errors import DataError, MissingArtifactError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import DEFAULT_LIMITS, Limits
-from gr2st_core.types import SectionKey
 
 METADATA = "metadata"
 _SPOTS_FOLDER, _METADATA_FOLDER, _SLIDES_FOLDER = "st", "metadata", "wsis"

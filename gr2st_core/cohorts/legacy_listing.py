@@ -19,7 +19,7 @@ from gr2st_core.cohorts.records import COUNTS, IMAGE, SectionEntry
 from gr2st_core.cohorts.regions import REGIONS
 from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.errors import ImageError, MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 _Found = Mapping[str, list[Path]]  # files by what they are
 

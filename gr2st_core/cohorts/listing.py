@@ -18,7 +18,7 @@ from gr2st_core.cohorts.patients import PATIENTS_FILE, read_patients
 from gr2st_core.cohorts.records import SectionEntry
 from gr2st_core.cohorts.regions import REGIONS, region_files
 from gr2st_core.errors import DataError, MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 Found = TypeVar("Found")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.patients import refuse_patient
 from gr2st_core.errors import DataError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 
 class PatientIds:

@@ -15,7 +15,7 @@ from gr2st_core.cohorts.faults import Faults
 from gr2st_core.cohorts.files import require_inside
 from gr2st_core.cohorts.text_table import read_rows
 from gr2st_core.errors import DataError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 PATIENTS_FILE = "patients.tsv"
 COLUMNS = ("section_id", "patient_id")

@@ -15,8 +15,9 @@ import numpy as np
 
 from gr2st_core.cohorts.files import require_inside
 from gr2st_core.errors import AlignmentError, DataError, SchemaError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import Limits
-from gr2st_core.types import Counts, FloatArray, SectionKey, StrArray
+from gr2st_core.types import Counts, FloatArray, StrArray
 
 IMAGE, COUNTS = "image", "counts"
 """Roles of files that mean the same in every layout: a change of the one leaves what comes of the other alone."""

@@ -19,7 +19,7 @@ from gr2st_core.cohorts.records import IMAGE, SectionEntry
 from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.images.slides import IMAGE_STARTS
 from gr2st_core.images.tiled_files import MIRAX
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 SPOTS, TILES = "spots", "tiles"
 """Roles: given coordinates, the folder of tiles of a mrxs slide."""

@@ -26,7 +26,7 @@ from gr2st_core.cohorts.visium_files import (
     spatial_files,
 )
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 MATRIX = "filtered_feature_bc_matrix"
 BINS_FOLDER = "binned_outputs"

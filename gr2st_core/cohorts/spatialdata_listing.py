@@ -22,8 +22,8 @@ from gr2st_core.cohorts.scale import facts_file
 from gr2st_core.containers.store_image import store_image
 from gr2st_core.containers.zarr_guard import is_store, require_safe_store
 from gr2st_core.errors import SchemaError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import DEFAULT_LIMITS
-from gr2st_core.types import SectionKey
 
 _TABLES = "tables"
 

@@ -17,7 +17,7 @@ from gr2st_core.cohorts.patients import refuse_patient
 from gr2st_core.cohorts.records import COUNTS, IMAGE, SectionEntry
 from gr2st_core.cohorts.visium_section import POSITIONS, SCALE
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 POSITION_NAMES = ("tissue_positions.parquet", "tissue_positions.csv", "tissue_positions_list.csv")
 SCALE_NAME = "scalefactors_json.json"

@@ -33,8 +33,8 @@ from gr2st_core.cohorts.visium_files import FoundSection, images_in, make_entry,
 from gr2st_core.cohorts.visium_section import POSITIONS, read_visium
 from gr2st_core.cohorts.wu2021_metadata import read_labels, read_patient
 from gr2st_core.errors import AlignmentError, DataError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import DEFAULT_LIMITS, Limits
-from gr2st_core.types import SectionKey
 
 MATRICES, SPATIAL, METADATA = "filtered_count_matrices", "spatial", "metadata"
 _MATRIX_SUFFIX, _SPATIAL_SUFFIX, _METADATA_SUFFIX = "_filtered_count_matrix", "_spatial", "_metadata.csv"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gr2st_core.cohorts.faults import Faults
 from gr2st_core.errors import DataError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 PATIENT, LABEL = "patientid", "Classification"
 _MAX_BYTES = 2**26

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gr2st_core.errors import AlignmentError, SchemaError
 from gr2st_core.evaluation.metrics import is_constant, pearson_per_gene, require_aligned, zero_filled
 from gr2st_core.evaluation.resampling import MIN_PATIENTS, draw_counts, section_counts, stream
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,8 @@ from gr2st_core.evaluation.metrics import column_means_of_defined, mean_of_defin
 from gr2st_core.evaluation.oracle import log_depth
 from gr2st_core.expression.depth import binomial_halves
 from gr2st_core.expression.targets import to_target
-from gr2st_core.types import Counts, Panel, Target
+from gr2st_core.keys import Target
+from gr2st_core.types import Counts, Panel
 
 Floats = NDArray[np.float64]
 

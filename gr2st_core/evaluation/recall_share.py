@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gr2st_core.errors import SchemaError
 from gr2st_core.evaluation.resampling import stream
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 ArmName = Literal["mates", "strangers"]
 ARMS: tuple[ArmName, ...] = ("mates", "strangers")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from gr2st_core.errors import MissingArtifactError, PanelError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import PanelSettings
-from gr2st_core.types import Panel, SectionKey
+from gr2st_core.types import Panel
 
 
 def fold_safe_panel(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import SettingsError
-from gr2st_core.types import Counts, Panel, Target
+from gr2st_core.keys import Target
+from gr2st_core.types import Counts, Panel
 
 SCALE = 1e4
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import CheckpointError, Gr2stError
+from gr2st_core.keys import TARGETS
 from gr2st_core.predictor import FitRequest, ModelState
-from gr2st_core.types import TARGETS, Panel, TrainSection
+from gr2st_core.types import Panel, TrainSection
 
 
 def describe(

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from gr2st_core.errors import AlignmentError, CheckpointError, LeakageError
-from gr2st_core.types import FloatArray, SectionKey, StrArray
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import FloatArray, StrArray
 
 _BLOCK = 16_777_216  # values of the largest intermediate array, 64 MB
 _FEW_ROWS = 16  # times the neighbours: in a bank this small a product with all of it beats gathering theirs

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.errors import LeakageError, SplitError
-from gr2st_core.types import SectionKey, SplitUnit, TrainSection, patients_of
+from gr2st_core.keys import SectionKey, SplitUnit
+from gr2st_core.types import TrainSection, patients_of
 
 EXTERNAL = "external"
 """First part of the id of folds that hold a whole cohort out; no cohort may bear this name."""

@@ -11,7 +11,7 @@ import pytest
 from gr2st_assets.assets.raw import _require_int32
 from gr2st_assets.checks import domain
 from gr2st_core.errors import SchemaError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 SPOTS = pd.DataFrame(
     {"spot_id": ["1x1", "1x2"], "pixel_x": [10.0, 90.0], "pixel_y": [5.0, 5.0], "has_counts": True, "total_count": 3}

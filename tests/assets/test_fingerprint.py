@@ -28,12 +28,15 @@ def package(tmp_path, monkeypatch):
 
 
 def _forget():
-    code_version.cache_clear()
-    fingerprints._imports_of.cache_clear()
+    for remembers in (
+        code_version,
+        *(getattr(fingerprints, f"_{of}") for of in ("imports_of", "is_module", "path", "sources", "text")),
+    ):
+        remembers.cache_clear()
 
 
 def _changed_version(*modules):
-    code_version.cache_clear()
+    _forget()
     return code_version(*modules)
 
 

@@ -9,7 +9,8 @@ import pytest
 from gr2st_assets import fold_sets as module
 from gr2st_assets.fold_sets import fold_sets
 from gr2st_assets.records import Slot
-from gr2st_core.types import ImageSection, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import ImageSection
 
 A1, B1 = SectionKey("c", "A1"), SectionKey("c", "B1")
 

@@ -17,8 +17,8 @@ from gr2st_core.cohorts.records import SectionEntry
 from gr2st_core.cohorts.registry import find_reader
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
 from gr2st_core.errors import CohortError, DataError, MissingArtifactError, SchemaError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import Limits, Settings
-from gr2st_core.types import SectionKey
 
 
 @pytest.fixture(scope="module")

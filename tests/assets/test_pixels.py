@@ -27,10 +27,10 @@ from gr2st_assets.steps import is_current, publish_plan
 from gr2st_assets.tables import table_spec
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
 from gr2st_core.errors import ImageError
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS, method
 from gr2st_core.settings import Settings
 from gr2st_core.training.checkpoint import load_state
-from gr2st_core.types import SectionKey
 from samples.small_lake import rows_of
 
 NAME = "histogene_published_small"

@@ -10,10 +10,11 @@ from gr2st_assets.assets import recall
 from gr2st_assets.selection import assets_for
 from gr2st_assets.tables import conform, table_spec
 from gr2st_core.evaluation.recall_share import recall_table
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS
 from gr2st_core.models.spec import M224
 from gr2st_core.settings import Settings
-from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import Counts, ImageSection, Panel, TrainSection
 
 GENES = tuple(f"g{k}" for k in range(6))
 SETTINGS = Settings.model_validate(

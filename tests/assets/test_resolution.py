@@ -19,8 +19,8 @@ from gr2st_assets.schema import conform
 from gr2st_assets.sections import image_section, train_section
 from gr2st_assets.tables import table_spec
 from gr2st_core.errors import MissingArtifactError
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import Settings
-from gr2st_core.types import SectionKey
 
 COARSE, FINE = "color_texture", "efficientnet_lite0_309um"
 GENES = ("ERBB2", "ACTB", "KRT18")

@@ -15,8 +15,8 @@ from gr2st_assets.retraining import RetrainPlan, materialize_arguments, planned_
 from gr2st_assets.slots import section_slot
 from gr2st_core.cohorts.records import SectionEntry
 from gr2st_core.errors import SettingsError
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS
-from gr2st_core.types import SectionKey
 
 
 @pytest.fixture

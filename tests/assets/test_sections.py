@@ -12,7 +12,7 @@ from gr2st_assets.slots import section_slot
 from gr2st_assets.tables import conform, table_spec
 from gr2st_core.cells.classes import CLASSES
 from gr2st_core.errors import AlignmentError, MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 A1 = SectionKey("c", "A1")
 WHERE = {"cohort": "c", "section_id": "A1"}

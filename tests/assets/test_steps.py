@@ -14,7 +14,7 @@ from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, is_current, run_step
 from gr2st_assets.tables import table_spec
 from gr2st_core.errors import MissingArtifactError
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 NAME = "graphs/spatial_graph"
 KEYS = ["c/A1", "c/A2", "c/B1"]

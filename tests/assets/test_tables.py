@@ -16,7 +16,7 @@ from gr2st_core.drift.distances import DISTANCES
 from gr2st_core.drift.samples import LeftOut
 from gr2st_core.errors import SchemaError
 from gr2st_core.evaluation.published import EVIDENCE, STATISTICS
-from gr2st_core.types import TARGETS, CellSource, SplitUnit
+from gr2st_core.keys import TARGETS, CellSource, SplitUnit
 
 SCORES = TableSpec(
     "test/scores",

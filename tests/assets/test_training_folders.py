@@ -12,10 +12,11 @@ from scipy import sparse
 
 from gr2st_assets import models
 from gr2st_assets.fingerprint import fingerprint
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS, method
 from gr2st_core.settings import Gr2stSettings, KnnSettings, LowRankSettings, RidgeSettings, Settings
 from gr2st_core.training.checkpoint import load_snapshot, state_digest
-from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import Counts, ImageSection, Panel, TrainSection
 from samples.crashes import is_killed
 
 TRAIN = SectionKey("toy", "A1")

@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 
 from gr2st_core.errors import SettingsError
+from gr2st_core.keys import TARGETS
 from gr2st_core.models.registry import METHODS
 from gr2st_core.settings import ServingSettings, Settings, load_settings
-from gr2st_core.types import TARGETS
 
 
 def test_a_file_overrides_by_name_and_the_rest_stays(tmp_path):

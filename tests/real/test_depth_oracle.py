@@ -12,7 +12,8 @@ from gr2st_core.cohorts.her2st import Her2stReader
 from gr2st_core.evaluation.metrics import mean_of_defined, pearson_per_gene
 from gr2st_core.evaluation.oracle import depth_oracle
 from gr2st_core.expression.targets import to_target
-from gr2st_core.types import TARGETS, Counts, Panel, Target
+from gr2st_core.keys import TARGETS, Target
+from gr2st_core.types import Counts, Panel
 
 pytestmark = pytest.mark.real
 

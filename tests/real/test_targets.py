@@ -13,8 +13,9 @@ from gr2st_core.expression.depth import equal_depth
 from gr2st_core.expression.hvg import hvg_table
 from gr2st_core.expression.panels import fold_safe_panel, panel_from_file, restrict
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import PanelSettings
-from gr2st_core.types import Counts, Panel, SectionKey
+from gr2st_core.types import Counts, Panel
 
 pytestmark = pytest.mark.real
 

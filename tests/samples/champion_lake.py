@@ -23,11 +23,12 @@ from gr2st_assets.records import Head, Provenance
 from gr2st_assets.resources import Experiment, LakeResource
 from gr2st_assets.slots import section_slot
 from gr2st_core.images.color_texture import NAMES
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS, method
 from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import ServingSettings, Settings
 from gr2st_core.training.checkpoint import save_state, state_digest
-from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import Counts, ImageSection, Panel, TrainSection
 
 RIDGE, LOW_RANK, KNN = "ridge_m224", "low_rank_m224", "knn_m224"
 VARIANT = {"panel": "fold_safe", "target": "per_spot", "seed": 0}

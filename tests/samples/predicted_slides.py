@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from gr2st_core.exports.predicted_slide import IntervalEnds, PredictedSlide, Thumbnail
-from gr2st_core.types import ImageSection, Prediction, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import ImageSection, Prediction
 
 HOSTILE = '<img src=x onerror=alert(1)>"\\\u2028'
 GENES = ("ERBB2", "ACTB", "KRT18", HOSTILE, "HLA-A")

@@ -14,9 +14,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from gr2st_core.keys import SectionKey
 from gr2st_core.predictor import FitRequest, Fitted, Predictor
 from gr2st_core.training.folds import InnerSplit
-from gr2st_core.types import ImageSection, Prediction, SectionKey, TrainSection, patients_of
+from gr2st_core.types import ImageSection, Prediction, TrainSection, patients_of
 
 WHOLE = "values"
 """The part of a method that predicts in one piece."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import Target
 from gr2st_core.models.gr2st_published.batch import table_rows
-from gr2st_core.types import ImageSection, Panel, Target, TrainSection
+from gr2st_core.types import ImageSection, Panel, TrainSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from gr2st_core.keys import Target
 from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
 from gr2st_core.models.comparators.sources import Reader
-from gr2st_core.types import Panel, Target, TrainSection
+from gr2st_core.types import Panel, TrainSection
 
 KEPT_BYTES = 2 << 30
 """Rows kept in memory by one job; beyond them sections are read again in each epoch."""

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from gr2st_core.cells.classes import CLASSES, dominant_class
 from gr2st_core.graphs.spatial import neighbour_mask, neighbour_mean, radius_edges
+from gr2st_core.keys import Target
 from gr2st_core.models.low_rank.targets import TrainingTargets
 from gr2st_core.settings import Gr2stSettings
-from gr2st_core.types import CellTypes, FloatArray, ImageSection, Panel, Target, TrainSection
+from gr2st_core.types import CellTypes, FloatArray, ImageSection, Panel, TrainSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gr2st_core.errors import SettingsError
 from gr2st_core.graphs.functional import edge_table, row_blocks
+from gr2st_core.keys import Target
 from gr2st_core.models.gr2st.batch import Query, Reference, as_query, as_reference
 from gr2st_core.models.gr2st.mixing import Mix
 from gr2st_core.models.gr2st.network import Gr2stNetwork
@@ -27,7 +28,7 @@ from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.retrieval.references import References
 from gr2st_core.settings import Gr2stSettings
-from gr2st_core.types import ImageSection, Panel, Prediction, StrArray, Target, TrainSection, require_image_sections
+from gr2st_core.types import ImageSection, Panel, Prediction, StrArray, TrainSection, require_image_sections
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from gr2st_core.errors import CheckpointError, Gr2stError
+from gr2st_core.keys import TARGETS
 from gr2st_core.models.blocks import Block
 from gr2st_core.models.gr2st.fitted import FittedGr2st
 from gr2st_core.models.gr2st.mixing import Mix, mixes
@@ -25,7 +26,7 @@ from gr2st_core.models.gr2st.units import GeneUnits
 from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import ReferenceBank
 from gr2st_core.settings import Gr2stSettings
-from gr2st_core.types import TARGETS, Panel
+from gr2st_core.types import Panel
 
 Arrays = Mapping[str, NDArray[Any]]
 SomeSettings = TypeVar("SomeSettings", bound=BaseModel)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gr2st_core.keys import Target
 from gr2st_core.models.low_rank.loadings import Loadings
 from gr2st_core.models.low_rank.targets import TrainingTargets
-from gr2st_core.types import Panel, Target, TrainSection
+from gr2st_core.types import Panel, TrainSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from gr2st_core.cells.classes import dominant_class
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import Target
 from gr2st_core.models.gr2st.batch import fit_in_table
 from gr2st_core.models.gr2st_published.graphs import Edges, spatial_mask
 from gr2st_core.models.gr2st_published.scaling import FeatureScaler
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
-from gr2st_core.types import FloatArray, Panel, Target, TrainSection
+from gr2st_core.types import FloatArray, Panel, TrainSection
 
 TRAINING_TARGET: Target = "per_spot"
 """What both states learn from, whatever they are asked to retrieve."""

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import Target
 from gr2st_core.models.gr2st.fitted import bank_of, stored_weights
 from gr2st_core.models.gr2st_published.batch import Batch
 from gr2st_core.models.gr2st_published.network import PublishedNetwork
@@ -23,7 +24,7 @@ from gr2st_core.predictor import ModelState
 from gr2st_core.retrieval.bank import Neighbours, ReferenceBank
 from gr2st_core.retrieval.references import References
 from gr2st_core.settings import Gr2stR1Settings, Gr2stR2Settings
-from gr2st_core.types import ImageSection, Panel, Prediction, Target, TrainSection, require_image_sections
+from gr2st_core.types import ImageSection, Panel, Prediction, TrainSection, require_image_sections
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import Target
 from gr2st_core.models.low_rank.targets import TrainingTargets, standardised
-from gr2st_core.types import Panel, Target, TrainSection
+from gr2st_core.types import Panel, TrainSection
 
 Floats = NDArray[np.float64]
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gr2st_core.expression.targets import to_target
-from gr2st_core.types import Panel, Target, TrainSection
+from gr2st_core.keys import Target
+from gr2st_core.types import Panel, TrainSection
 
 Floats = NDArray[np.float64]
 

@@ -26,8 +26,8 @@ from gr2st_assets.sections import image_section
 from gr2st_assets.slots import section_slot
 from gr2st_core.cohorts.spot_size import spot_diameter
 from gr2st_core.errors import MissingArtifactError, SettingsError
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS
-from gr2st_core.types import SectionKey
 from samples.champion_lake import ERRORS, GENE_NAMES, LOW_RANK, RIDGE
 
 OWN, NEW = SectionKey("c", "A1"), SectionKey("d", "L1")

@@ -13,7 +13,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.register import RegisteredCohort
 from gr2st_assets.removal import CRASH_POINTS, plan_removal, remove
 from gr2st_core.cohorts.records import SectionEntry
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 from samples.crashes import each_failure, is_killed
 
 

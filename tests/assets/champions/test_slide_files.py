@@ -19,9 +19,10 @@ from gr2st_assets.slide_journeys import predict_slides
 from gr2st_assets.slide_models import find_model
 from gr2st_core.errors import MissingArtifactError, SchemaError, SettingsError
 from gr2st_core.images import encoders
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS
 from gr2st_core.settings import Settings
-from gr2st_core.types import ImageSection, SectionKey
+from gr2st_core.types import ImageSection
 from samples.champion_lake import GENE_NAMES, RIDGE
 from samples.crashes import is_killed
 

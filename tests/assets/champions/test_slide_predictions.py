@@ -13,8 +13,8 @@ from gr2st_assets.removal import plan_removal, remove
 from gr2st_assets.sections import image_section
 from gr2st_assets.slots import section_slot
 from gr2st_core.errors import MissingArtifactError
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS
-from gr2st_core.types import SectionKey
 from samples.champion_lake import ERRORS, GENE_NAMES, RIDGE
 
 NEW = "d/L1"

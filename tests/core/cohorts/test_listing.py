@@ -8,7 +8,7 @@ import pytest
 from gr2st_core.cohorts.her2st_listing import Her2stListing
 from gr2st_core.cohorts.records import CohortReader, SectionEntry
 from gr2st_core.cohorts.registry import READERS
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 READ = {
     **{layout: ["pitch_um", "um_per_px"] for layout in ("her2st", "legacy-st", "anndata", "spatialdata", "slides")},

@@ -9,7 +9,7 @@ from gr2st_core.errors import AlignmentError, SchemaError
 from gr2st_core.evaluation.bootstrap import DrawnScores, compare, draw_scores, two_sided_p
 from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.evaluation.resampling import draw_counts, spatial_blocks, stream
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 GRID = np.stack(np.meshgrid(np.arange(12.0), np.arange(9.0)), axis=-1).reshape(-1, 2)
 BLOCKS = spatial_blocks(GRID, 3.0)

@@ -8,7 +8,7 @@ import pytest
 from gr2st_core.evaluation.bootstrap import DrawnScores
 from gr2st_core.evaluation.comparisons import COLUMNS, by_training_patients, compare_with_references
 from gr2st_core.evaluation.multiplicity import holm
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 
 def section(name: str, scores: dict[str, float], seed: int = 0) -> DrawnScores:

@@ -14,11 +14,12 @@ from gr2st_core.evaluation.pairing import KEY, Paired, pair, pair_with_control, 
 from gr2st_core.evaluation.promotion import Decision, decide, weigh
 from gr2st_core.evaluation.shuffled import shuffled_pearson
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.nulls import SamePlaceNull, TrainingMeanNull
 from gr2st_core.models.ridge import RidgePredictor
 from gr2st_core.predictor import FitRequest
 from gr2st_core.settings import RidgeSettings, ServingSettings
-from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, TrainSection
+from gr2st_core.types import Counts, ImageSection, Panel, TrainSection
 
 RULE = ServingSettings(min_effect=0.01, min_signal=0.01, max_loss=0.02)
 MANY = tuple("ABCDEFGH")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gr2st_core.evaluation.published import EVIDENCE, STATISTICS, published_digest, published_scores
-from gr2st_core.types import TARGETS
+from gr2st_core.keys import TARGETS
 
 IDENTITY = ["publication", "method", "profile", "dataset", "section", "statistic", "genes"]
 

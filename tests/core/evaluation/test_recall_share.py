@@ -8,7 +8,7 @@ import pytest
 
 from gr2st_core.errors import SchemaError
 from gr2st_core.evaluation.recall_share import MIN_SPOTS, recall_arms, recall_share, recall_table
-from gr2st_core.types import SectionKey
+from gr2st_core.keys import SectionKey
 
 B4, C2, C3, C4 = (SectionKey("c", name) for name in ("B4", "C2", "C3", "C4"))
 SPOTS = {B4: 283, C2: 187, C3: 180, C4: 184}

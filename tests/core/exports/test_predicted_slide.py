@@ -8,7 +8,8 @@ import pytest
 
 from gr2st_core.errors import Gr2stError
 from gr2st_core.exports.predicted_slide import IntervalEnds, Thumbnail
-from gr2st_core.types import Prediction, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import Prediction
 from samples.predicted_slides import KEY, predicted_slide, section
 
 SPOTS = section()

@@ -11,8 +11,9 @@ import pytest
 from gr2st_core.errors import MissingArtifactError, PanelError
 from gr2st_core.expression.breast_markers import GROUP_OF, GROUPS, breast_markers
 from gr2st_core.expression.panels import fold_safe_panel, panel_from_file, restrict
+from gr2st_core.keys import SectionKey
 from gr2st_core.settings import PanelSettings
-from gr2st_core.types import Panel, SectionKey
+from gr2st_core.types import Panel
 
 A1, A2, B1, C1 = (SectionKey("toy", name) for name in ("A1", "A2", "B1", "C1"))
 PATIENTS = {A1: "A", A2: "A", B1: "B", C1: "C"}

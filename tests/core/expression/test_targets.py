@@ -10,7 +10,8 @@ from scipy import sparse
 
 from gr2st_core.errors import SettingsError
 from gr2st_core.expression.targets import TARGET_UNITS, to_target
-from gr2st_core.types import TARGETS, Counts, Panel, Target
+from gr2st_core.keys import TARGETS, Target
+from gr2st_core.types import Counts, Panel
 
 GENES = tuple(f"g{k}" for k in range(30))
 PANEL = Panel("some", ("g7", "g3", "absent", "g20", "g11"))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from gr2st_core.keys import SectionKey, Target
 from gr2st_core.predictor import FitRequest
-from gr2st_core.types import Counts, ImageSection, Panel, SectionKey, Target, TrainSection
+from gr2st_core.types import Counts, ImageSection, Panel, TrainSection
 
 PLANTED_GENES = tuple(f"g{k}" for k in range(12))
 

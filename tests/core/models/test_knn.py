@@ -10,9 +10,9 @@ import pytest
 from gr2st_core.errors import LeakageError
 from gr2st_core.evaluation.metrics import pearson_per_gene
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.knn import KnnPredictor
 from gr2st_core.settings import KnnSettings
-from gr2st_core.types import SectionKey
 
 
 def knn(*neighbours: int) -> KnnPredictor:

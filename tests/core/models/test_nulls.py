@@ -9,8 +9,8 @@ import pytest
 
 from gr2st_core.errors import LeakageError, MissingArtifactError
 from gr2st_core.expression.targets import to_target
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.nulls import SamePlaceNull, TrainingMeanNull
-from gr2st_core.types import SectionKey
 
 
 def moved(section, name: str, offset: float = 0.0, scale: float = 1.0):

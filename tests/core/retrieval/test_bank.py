@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from gr2st_core.errors import AlignmentError, CheckpointError, LeakageError
+from gr2st_core.keys import SectionKey
 from gr2st_core.retrieval import bank as bank_module
 from gr2st_core.retrieval.bank import ReferenceBank
-from gr2st_core.types import SectionKey
 
 
 def _bank(n: int = 60, d: int = 8, genes: int = 5, seed: int = 0) -> ReferenceBank:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import COLOR
 from gr2st_core.models.spec import M224
 from gr2st_core.settings import Gr2stSettings, Settings, StudySettings
 from gr2st_core.studies.changes import LABELS, Base, ablations, sensitivities
 from gr2st_core.training.folds import Fold
-from gr2st_core.types import Panel, SectionKey
+from gr2st_core.types import Panel
 
 OWN = Gr2stSettings()
 BASE = Base(n_genes=785, n_sections=5, top_k=200, retrieval_weight=0.4)

@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 
 from gr2st_core.errors import LeakageError, SplitError
+from gr2st_core.keys import SectionKey
 from gr2st_core.training.folds import (
     Fold,
     InnerSplit,
@@ -19,7 +20,7 @@ from gr2st_core.training.folds import (
     quadrants,
     split_digest,
 )
-from gr2st_core.types import Counts, ImageSection, SectionKey, TrainSection
+from gr2st_core.types import Counts, ImageSection, TrainSection
 
 B4, C2, C3 = (SectionKey("her2st", name) for name in ("B4", "C2", "C3"))
 

@@ -29,7 +29,8 @@ import torch
 
 from gr2st_core.models.spec import M224
 from gr2st_core.predictor import FitRequest
-from gr2st_core.types import ImageSection, Panel, SectionKey
+from gr2st_core.keys import SectionKey
+from gr2st_core.types import ImageSection, Panel
 from samples.pictured import quick, with_pixels
 
 SIDE = 64
