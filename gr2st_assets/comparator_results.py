@@ -50,7 +50,7 @@ SELECT method || '_' || profile AS method, setting, max(n_parameters) AS paramet
 FROM model_costs WHERE panel = $panel AND starts_with(fold_id, $cohort || '/')
 GROUP BY model_costs.method, profile, setting, device ORDER BY setting, seconds_a_fold DESC NULLS LAST, 1
 """
-"""Trainings that found steps done before, of folds with equal training sections, are left out of the means."""
+"""Trainings that went on where another process had stopped are left out of the means."""
 
 MEANS = f"""
 c AS (

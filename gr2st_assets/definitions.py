@@ -4,6 +4,7 @@ Belongs here: putting things together. Does not belong here: anything that could
 imports neither torch nor pandas nor scanpy.
 """
 
+import atexit
 import gc
 
 import dagster as dg
@@ -71,3 +72,4 @@ defs = dg.Definitions(
 
 # what is loaded lives as long as the process: the collector need not visit it, and forked steps share its memory
 gc.freeze()
+atexit.register(gc.unfreeze)  # else extension modules report what is still there at the end as leaks

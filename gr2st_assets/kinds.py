@@ -177,6 +177,7 @@ def fold_asset(
     roles: Sequence[str] = ("train",),
     fold_tables: Sequence[str] = (),
     optional_fold_tables: Sequence[str] = (),
+    after: Sequence[str] = (),
     code: Sequence[str],
     checks: Sequence[str] = (),
     settings_hash: SettingsHash | None = None,
@@ -194,6 +195,8 @@ def fold_asset(
         only ``train`` do not change with a test section.
     fold_tables, optional_fold_tables
         Fold tables of the same fold; the optional ones are read where they exist.
+    after
+        Fold tables that come first where a run makes both, and that are not read.
     group
         Of the asset in the UI, if not its table's.
     name, code, checks, settings_hash, files, kinds, pool
@@ -231,7 +234,7 @@ def fold_asset(
         deps = [
             dg.AssetKey(["folds", "fold_table"]),
             *(dg.AssetDep(dg.AssetKey(t.split("/")), partition_mapping=ALL_SECTIONS) for t in section_tables),
-            *(dg.AssetKey(t.split("/")) for t in upstream),
+            *(dg.AssetKey(t.split("/")) for t in (*upstream, *after)),
         ]
         return partitioned_asset(blueprint, arguments, FOLDS, deps)
 

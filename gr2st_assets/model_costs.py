@@ -7,11 +7,15 @@ Seconds and memory differ from run to run while artefacts are equal for equal in
 and the catalogue's view is made of that. The report has none: it is an artefact too.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gr2st_assets.lake import Lake
 from gr2st_assets.manifest import Entry
+from gr2st_assets.publish import write_atomic
 from gr2st_assets.records import Slot
 from gr2st_core.models.registry import METHODS
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 NAME = "catalog/model_costs"
 N_WEIGHTS = "n_weights"
 _MODEL = "models/model_"
+_KEPT = "cost.json"
 _MEASURED = ("fit_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "device", "is_resumed")
 
 
@@ -32,6 +37,21 @@ def cost_facts(cost: "Cost", *, is_resumed: bool) -> dict[str, float | int | str
         for name, value in zip(_MEASURED, values, strict=True)
         if value is not None
     }
+
+
+def keep_cost(folder: Path, cost: "Cost") -> None:
+    """Leave a finished training's cost beside its checkpoints, for whoever finds these and need not train."""
+    from upath import UPath
+
+    write_atomic(UPath(folder / _KEPT), json.dumps(asdict(cost)).encode())
+
+
+def kept_cost(folder: Path) -> "Cost | None":
+    """Read what `keep_cost` left; None where no training was finished."""
+    from gr2st_core.training.cost import Cost
+
+    file = folder / _KEPT
+    return Cost(**json.loads(file.read_bytes())) if file.is_file() else None
 
 
 def cost_rows(lake: Lake, shown: Mapping[Slot, Entry]) -> list[dict[str, Any]]:

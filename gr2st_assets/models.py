@@ -15,6 +15,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, cast
 
 from gr2st_assets.fingerprint import code_version, imports, reached
+from gr2st_assets.model_costs import keep_cost, kept_cost
 from gr2st_assets.publish import crash_point
 from gr2st_assets.records import Slot
 from gr2st_assets.section_images import DECODED, pixel_code
@@ -99,7 +100,8 @@ class Trained:
     Attributes
     ----------
     is_resumed
-        Whether it, or a method that it is made of, found steps done before: ``cost`` is then not that of the training.
+        Whether it, or a method that it is made of, went on where another process had stopped: ``cost`` is then not that
+        of the training. A training that was found finished has the cost that it had.
     """
 
     fitted: "Fitted"
@@ -125,13 +127,21 @@ def fit(work: FoldWork, spec: MethodSpec) -> Trained:
         # Always a method before its components: two jobs cannot wait for each other.
         for job in (folder, *request.workdirs.values()):
             locks.enter_context(FileLock(job.with_suffix(".lock")))
-        is_resumed = any(job.is_dir() and any(job.iterdir()) for job in (folder, *request.workdirs.values()))
+        finished, parts = kept_cost(folder), [kept_cost(job) for job in request.workdirs.values() if _is_begun(job)]
+        is_resumed = finished is None and (_is_begun(folder) or None in parts)
         predictor = spec.build(work.settings)
-        with measured() as cost:
+        with measured() as own:
             fitted = predictor.fit(request)
+        cost = finished or own.after(part for part in parts if part is not None)
         if not (spec.target_free or work.has_twin or _is_component(spec)):
             shutil.rmtree(folder, ignore_errors=True)
+        elif folder.is_dir() and not is_resumed:
+            keep_cost(folder, cost)
     return Trained(fitted, cost, is_resumed)
+
+
+def _is_begun(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _is_component(spec: MethodSpec) -> bool:

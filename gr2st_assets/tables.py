@@ -709,7 +709,7 @@ _SPECS = (
             Column(
                 "is_resumed",
                 "bool",
-                "whether steps done before were found, so that the seconds are not those of the training",
+                "whether it went on where a process had stopped, so that the seconds are not those of the training",
                 nullable=True,
             ),
         ),

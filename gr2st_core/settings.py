@@ -1,8 +1,7 @@
 """Every default of the project, once.
 
 Belongs here: frozen, validated settings and how a YAML file overrides them. Does not belong here: paths (but those of
-starting weights that a user names), secrets,
-or anything that depends on the machine.
+starting weights that a user names), secrets, or anything that depends on the machine.
 """
 
 from __future__ import annotations
@@ -13,19 +12,23 @@ from typing import Literal
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
+from gr2st_core.comparator_settings.hggep import FEATURES_SMALL as HGGEP_FEATURES_SMALL
 from gr2st_core.comparator_settings.hggep import SMALL as HGGEP_SMALL
 from gr2st_core.comparator_settings.hggep import HGGEPSettings
+from gr2st_core.comparator_settings.hist2st import FEATURES_SMALL as HIST2ST_FEATURES_SMALL
 from gr2st_core.comparator_settings.hist2st import SMALL as HIST2ST_SMALL
 from gr2st_core.comparator_settings.hist2st import Hist2STSettings
 from gr2st_core.comparator_settings.histogene import FEATURES_SMALL as HISTOGENE_FEATURES_SMALL
 from gr2st_core.comparator_settings.histogene import SMALL as HISTOGENE_SMALL
 from gr2st_core.comparator_settings.histogene import HisToGeneSettings
+from gr2st_core.comparator_settings.mclstexp import FEATURES_SMALL as MCLSTEXP_FEATURES_SMALL
 from gr2st_core.comparator_settings.mclstexp import SMALL as MCLSTEXP_SMALL
 from gr2st_core.comparator_settings.mclstexp import MclStExpSettings
 from gr2st_core.comparator_settings.multires import SMALL as MULTIRES_SMALL
 from gr2st_core.comparator_settings.multires import MultiresSettings
 from gr2st_core.comparator_settings.reg2st import SMALL as REG2ST_SMALL
 from gr2st_core.comparator_settings.reg2st import Reg2STSettings
+from gr2st_core.comparator_settings.thitogene import FEATURES_SMALL as THITOGENE_FEATURES_SMALL
 from gr2st_core.comparator_settings.thitogene import SMALL as THITOGENE_SMALL
 from gr2st_core.comparator_settings.thitogene import THItoGeneSettings
 from gr2st_core.errors import SettingsError
@@ -301,12 +304,16 @@ class Settings(Frozen):
     histogene_features_small: HisToGeneSettings = HISTOGENE_FEATURES_SMALL
     hist2st: Hist2STSettings = Hist2STSettings()
     hist2st_small: Hist2STSettings = HIST2ST_SMALL
+    hist2st_features_small: Hist2STSettings = HIST2ST_FEATURES_SMALL
     thitogene: THItoGeneSettings = THItoGeneSettings()
     thitogene_small: THItoGeneSettings = THITOGENE_SMALL
+    thitogene_features_small: THItoGeneSettings = THITOGENE_FEATURES_SMALL
     hggep: HGGEPSettings = HGGEPSettings()
     hggep_small: HGGEPSettings = HGGEP_SMALL
+    hggep_features_small: HGGEPSettings = HGGEP_FEATURES_SMALL
     mclstexp: MclStExpSettings = MclStExpSettings()
     mclstexp_small: MclStExpSettings = MCLSTEXP_SMALL
+    mclstexp_features_small: MclStExpSettings = MCLSTEXP_FEATURES_SMALL
     reg2st: Reg2STSettings = Reg2STSettings()
     reg2st_small: Reg2STSettings = REG2ST_SMALL
     multires: MultiresSettings = MultiresSettings()

@@ -73,6 +73,7 @@ def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         section_tables=section_tables(spec, query=False),
         roles=training_roles(spec),
         fold_tables=("expression/panel",),
+        after=tuple(f"models/model_{name}" for name in spec.components),
         code=method_code(spec),
         settings_hash=partial(settings_digest, spec),
         kinds=frozenset({"torch"}),

@@ -45,11 +45,11 @@ class HGGEPSettings(DistilledSettings):
 
 
 SMALL = HGGEPSettings(
-    epochs=8,
-    patience=4,
-    learning_rate=2e-3,
-    input_px=32,
-    d_model=256,
+    epochs=28,
+    patience=12,
+    learning_rate=1e-3,
+    input_px=16,
+    d_model=128,
     depth=1,
     n_heads=4,
     d_mlp=256,
@@ -58,3 +58,8 @@ SMALL = HGGEPSettings(
     n_passes=1,
 )
 """For two cores."""
+
+FEATURES_SMALL = SMALL.model_copy(
+    update={"epochs": 14, "patience": 6, "learning_rate": 2e-3, "input_px": 32, "d_model": 256}
+)
+"""The same on features; ``input_px`` only says how wide a row may be."""

@@ -22,9 +22,9 @@ class HisToGeneSettings(ComparatorSettings):
 
 
 SMALL = HisToGeneSettings(
-    epochs=40, patience=10, learning_rate=5e-3, input_px=28, d_model=256, depth=2, n_heads=4, d_mlp=512
+    epochs=200, patience=50, learning_rate=1e-3, input_px=28, d_model=256, depth=2, n_heads=4, d_mlp=512
 )
 """For two cores; a network this narrow and this short a schedule want a far higher rate than the published one."""
 
-FEATURES_SMALL = SMALL.model_copy(update={"epochs": 20, "patience": 6, "learning_rate": 1e-3})
+FEATURES_SMALL = SMALL.model_copy(update={"epochs": 20, "patience": 6})
 """The same on features."""

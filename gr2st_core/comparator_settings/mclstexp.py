@@ -36,8 +36,8 @@ class MclStExpSettings(ComparatorSettings):
 
 
 SMALL = MclStExpSettings(
-    epochs=14,
-    patience=6,
+    epochs=40,
+    patience=12,
     learning_rate=1e-3,
     input_px=48,
     growth_rate=16,
@@ -50,3 +50,6 @@ SMALL = MclStExpSettings(
     d_head=32,
 )
 """For two cores."""
+
+FEATURES_SMALL = SMALL.model_copy(update={"epochs": 14, "patience": 6})
+"""The same on features."""

@@ -33,9 +33,9 @@ class THItoGeneSettings(ComparatorSettings):
 
 
 SMALL = THItoGeneSettings(
-    epochs=40,
-    patience=12,
-    learning_rate=3e-3,
+    epochs=60,
+    patience=20,
+    learning_rate=1e-3,
     input_px=56,
     channels=(16, 32, 32),
     d_capsule=8,
@@ -49,3 +49,6 @@ SMALL = THItoGeneSettings(
     dropout=0.1,
 )
 """For two cores."""
+
+FEATURES_SMALL = SMALL.model_copy(update={"epochs": 40, "patience": 12, "learning_rate": 3e-3})
+"""The same on features."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,15 @@ class Cost:
     peak_memory_mb: float | None = None
     peak_gpu_memory_mb: float | None = None
     device: str = "cpu"
+
+    def after(self, parts: Iterable[Cost]) -> Cost:
+        """Cost with that of trainings that it found finished: the sum of seconds, the most of memory."""
+        every = [self, *parts]
+        memory, gpu_memory = (
+            max((value for cost in every if (value := getattr(cost, name)) is not None), default=None)
+            for name in ("peak_memory_mb", "peak_gpu_memory_mb")
+        )
+        return Cost(sum(cost.seconds for cost in every), memory, gpu_memory, self.device)
 
 
 @contextmanager

@@ -12,10 +12,12 @@ from scipy import sparse
 
 from gr2st_assets import models
 from gr2st_assets.fingerprint import fingerprint
+from gr2st_assets.model_costs import keep_cost
 from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS, method
 from gr2st_core.settings import Gr2stSettings, KnnSettings, LowRankSettings, RidgeSettings, Settings
 from gr2st_core.training.checkpoint import load_snapshot, state_digest
+from gr2st_core.training.cost import Cost
 from gr2st_core.types import Counts, ImageSection, Panel, TrainSection
 from samples.crashes import is_killed
 
@@ -43,6 +45,13 @@ def work(tmp_path):
 def train(work, name: str):
     """Train a stand-in that leaves a checkpoint in its folder; the request it was given."""
     requests = []
+    trained(work, name, requests)
+    return requests[0]
+
+
+def trained(work, name: str, requests=None):
+    """What comes of that; the request is added to ``requests``."""
+    requests = [] if requests is None else requests
 
     class Stub:
         def fit(self, request):
@@ -51,8 +60,7 @@ def train(work, name: str):
             (request.workdir / "refit.safetensors").touch()
 
     spec = method(name)
-    models.fit(work, replace(spec, build=in_place_of(spec.build, Stub())))
-    return requests[0]
+    return models.fit(work, replace(spec, build=in_place_of(spec.build, Stub())))
 
 
 def in_place_of(build, made):
@@ -166,11 +174,31 @@ def test_a_training_that_was_killed_goes_on_where_it_was_and_ends_in_the_same_mo
     assert work.told == epochs[2:]
 
 
-def test_a_training_that_found_its_steps_done_says_so(real_work) -> None:
+def test_a_training_that_is_found_finished_costs_what_it_did(real_work) -> None:
     work = real_work("twins")
     work.has_twin = True
     work.training_folder().parents[1].mkdir()
     first, second = (models.fit(work, method("gr2st_ours")) for _ in range(2))
-    assert (first.is_resumed, second.is_resumed) == (False, True)
     assert state_digest(first.fitted.state()) == state_digest(second.fitted.state())
+    assert (first.is_resumed, second.is_resumed) == (False, False)
+    assert second.cost == first.cost
     assert first.cost.seconds > 0
+
+
+def test_what_a_training_cost_that_went_on_is_not_known(real_work) -> None:
+    work = real_work("went on")
+    work.has_twin = True
+    assert is_killed("training.epoch", lambda: fit(work))
+    assert [models.fit(work, method("gr2st_ours")).is_resumed for _ in range(2)] == [True, True]
+
+
+def test_a_blend_costs_what_its_part_had_cost_and_its_own_time(work) -> None:
+    train(work, "gr2st_ours")
+    folder = models._job_folder(work, method("gr2st_ours"))
+    keep_cost(folder, Cost(1000.0, 700.0))
+    blend = trained(work, "blend_default")
+    assert not blend.is_resumed
+    assert 1000 < blend.cost.seconds < 1010
+    assert blend.cost.peak_memory_mb >= 700
+    (folder / "cost.json").unlink()
+    assert trained(work, "blend_default").is_resumed, "its part was begun by somebody and never finished"

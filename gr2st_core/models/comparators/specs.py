@@ -86,16 +86,14 @@ def _profiles(
     build: Callable[[str, str, Settings], Predictor],
     *,
     reads_pixels: bool = True,
-    has_features_small: bool = False,
 ) -> Iterator[MethodSpec]:
     """A system on pixels and on frozen features, in both sizes.
 
     Parameters
     ----------
     reads_pixels
-        Whether it has an image network of its own; else it comes on features alone.
-    has_features_small
-        Whether the small size has settings of its own on features, named ``<method>_features_small``.
+        Whether it has an image network of its own; else it comes on features alone. One that has learns so much
+        faster on features that its small size has settings of its own there, named ``<method>_features_small``.
     """
     forms = {"published": description, "features": f"{description}, on frozen features instead of pixels"}
     if not reads_pixels:
@@ -103,7 +101,7 @@ def _profiles(
     for size, words in (("", ""), ("_small", "; small, for two cores")):
         for form, what in forms.items():
             profile, is_pixels = f"{form}{size}", form == "published"
-            is_apart = has_features_small and size and not is_pixels
+            is_apart = reads_pixels and size and not is_pixels
             name = f"{method}_{profile}" if is_apart else f"{method}{size}"
             yield MethodSpec(
                 method,
@@ -117,7 +115,7 @@ def _profiles(
 
 
 COMPARATORS: tuple[MethodSpec, ...] = (
-    *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene, has_features_small=True),
+    *_profiles("histogene", "HisToGene: a transformer over a section's patches", _histogene),
     *_profiles("hist2st", "Hist2ST: convolutions, a transformer, and a graph over near spots", _hist2st),
     *_profiles("thitogene", "THItoGene: capsules of patches, a transformer, graph attention", _thitogene),
     *_profiles("hggep", "HGGEP: an image encoder's taps, transformers, and groups of spots alike", _hggep),
