@@ -1,4 +1,4 @@
-"""Runs whose process is gone: marking them failed, and freeing the pool slots they held.
+"""Runs whose process is gone: marking them failed, and freeing the pool slots they held or waited for.
 
 Belongs here: what the daemon's run monitoring does for runs that it launched, for runs of this command. Does not
 belong here: launching runs (``runs``).
@@ -22,7 +22,10 @@ def process_tags(run_id: str) -> dict[str, str]:
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs of dead processes as failed and free all slots of runs that ended; returns what was done."""
+    """Mark runs of dead processes as failed and free all slots of runs that ended; returns what was done.
+
+    A step that waits is given the next free slot, whether or not its run still lives: those of ended runs go too.
+    """
     done = []
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         if _has_lost_its_process(run):
@@ -30,7 +33,8 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             done.append(f"run {run.run_id[:8]} marked failed")
     storage = instance.event_log_storage
     for pool in sorted(storage.get_concurrency_keys()):
-        for run_id in sorted(storage.get_concurrency_info(pool).active_run_ids):
+        info = storage.get_concurrency_info(pool)
+        for run_id in sorted(info.active_run_ids | info.assigned_run_ids | info.pending_run_ids):
             holder = instance.get_run_by_id(run_id)
             if holder is None or holder.is_finished:
                 storage.free_concurrency_slots_for_run(run_id)

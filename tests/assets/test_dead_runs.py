@@ -69,6 +69,20 @@ def test_run_of_a_dead_process_is_failed_and_its_slot_freed(instance, run_id):
     assert storage.get_concurrency_info("gpu").active_run_ids == set()
 
 
+def test_a_slot_that_a_dead_run_waited_for_is_free_again(instance, run_id):
+    storage, busy, waiting, later = instance.event_log_storage, *(str(uuid.uuid4()) for _ in range(3))
+    storage.set_concurrency_slots("gpu", 1)
+    assert storage.claim_concurrency_slot("gpu", busy, "step").is_claimed
+    for dead in (run_id, waiting):
+        started_run(instance, dead, tags_of(dead, dead_pid()))
+        assert not storage.claim_concurrency_slot("gpu", dead, "step").is_claimed
+    storage.free_concurrency_slots_for_run(busy)
+    assert storage.get_concurrency_info("gpu").assigned_run_ids
+    assert not storage.claim_concurrency_slot("gpu", later, "step").is_claimed
+    end_dead_runs(instance)
+    assert storage.claim_concurrency_slot("gpu", later, "step").is_claimed
+
+
 def test_the_daemon_frees_a_slot_of_a_run_that_ended_within_90_seconds(tmp_path, run_id):
     settings = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())
     monitoring = settings["run_monitoring"]
