@@ -13,7 +13,7 @@ from pathlib import Path
 
 REPEATS = 5
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "scanpy", "great_expectations", "timm", "torch_geometric", "pandas")
+HEAVY = ("torch", "scanpy", "great_expectations", "timm", "torch_geometric", "pandas", "numpy", "upath")
 
 
 def seconds(module: str, folder: Path, home: Path) -> float:

@@ -67,11 +67,14 @@ def _tell_readers(settings: Path | None, cells: str, say: Say) -> int:
     """Make the tables that say who serves; they would follow with the next run anyway."""
     prepare_environment()
     from gr2st_assets.automation import SUMMARY_STAGE
+    from gr2st_assets.dead_runs import end_dead_runs
     from gr2st_assets.launch import Task, run_job
     from gr2st_assets.project import open_instance
 
     experiment = {"settings_file": str(settings.resolve()) if settings else "", "cells": cells}
-    failed = run_job(open_instance(), Task(SUMMARY_STAGE, _SHOWN, experiment))
+    instance = open_instance()
+    end_dead_runs(instance)
+    failed = run_job(instance, Task(SUMMARY_STAGE, _SHOWN, experiment))
     for key, message in failed.items():
         say(f"failed: {key}\n{message}")
     return int(bool(failed))

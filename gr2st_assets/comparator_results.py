@@ -46,11 +46,11 @@ SELECT method || '_' || profile AS method, setting, max(n_parameters) AS paramet
   round(avg(fit_seconds) FILTER (NOT is_resumed), 1) AS seconds_a_fold,
   round(max(peak_memory_mb) FILTER (NOT is_resumed)) AS peak_memory_mb,
   round(max(peak_gpu_memory_mb) FILTER (NOT is_resumed)) AS peak_gpu_memory_mb, device,
-  count(*) FILTER (NOT is_resumed) AS trainings
+  count(*) FILTER (NOT is_resumed) AS models
 FROM model_costs WHERE panel = $panel AND starts_with(fold_id, $cohort || '/')
 GROUP BY model_costs.method, profile, setting, device ORDER BY setting, seconds_a_fold DESC NULLS LAST, 1
 """
-"""Trainings that went on where another process had stopped are left out of the means."""
+"""Without trainings that went on where another process had stopped; one that folds share counts in each."""
 
 MEANS = f"""
 c AS (

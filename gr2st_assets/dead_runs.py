@@ -38,7 +38,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             holder = instance.get_run_by_id(run_id)
             if holder is None or holder.is_finished:
                 storage.free_concurrency_slots_for_run(run_id)
-                done.append(f"slot of pool {pool} freed")
+                done.append(f"place in pool {pool} freed")
     return done
 
 

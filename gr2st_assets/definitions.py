@@ -1,7 +1,7 @@
 """The one Definitions object: assets, jobs, sensors, schedules, resources, executor.
 
 Belongs here: putting things together. Does not belong here: anything that could be computed; loading this module
-imports neither torch nor pandas nor scanpy.
+imports none of torch, pandas, scanpy, NumPy.
 """
 
 import atexit
@@ -65,7 +65,7 @@ defs = dg.Definitions(
     executor=dg.multiprocess_executor.configured(
         {
             "max_concurrent": 2,
-            "start_method": {"forkserver": {"preload_modules": ["gr2st_assets.definitions", "gr2st_core.warm"]}},
+            "start_method": {"forkserver": {"preload_modules": ["gr2st_core.warm", "gr2st_assets.definitions"]}},
         }
     ),
 )

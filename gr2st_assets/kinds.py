@@ -97,9 +97,13 @@ def asset_arguments(
 
 
 def below_all(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetDep]:
-    """Dependencies that put an asset below all of the given ones: those that none of the others depends on."""
-    read = {key for asset in assets for spec in asset.specs for key in (dep.asset_key for dep in spec.deps)}
-    last = [asset for asset in assets if asset.key not in read]
+    """Dependencies that put an asset below all of the given ones.
+
+    Of those with partitions the last alone, since others stand above them. One without is named itself: what stands
+    between may be of another job, and in a run of its own job nothing else would put it first.
+    """
+    read = {dep.asset_key for asset in assets for spec in asset.specs for dep in spec.deps}
+    last = [asset for asset in assets if asset.partitions_def is None or asset.key not in read]
     return [dg.AssetDep(a.key, partition_mapping=ALL_SECTIONS if a.partitions_def else None) for a in last]
 
 
@@ -196,7 +200,8 @@ def fold_asset(
     fold_tables, optional_fold_tables
         Fold tables of the same fold; the optional ones are read where they exist.
     after
-        Fold tables that come first where a run makes both, and that are not read.
+        Fold tables that come first where a run makes both, and that are not read; as with those that are, one that
+        fails stops this one in that run.
     group
         Of the asset in the UI, if not its table's.
     name, code, checks, settings_hash, files, kinds, pool

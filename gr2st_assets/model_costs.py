@@ -47,11 +47,14 @@ def keep_cost(folder: Path, cost: "Cost") -> None:
 
 
 def kept_cost(folder: Path) -> "Cost | None":
-    """Read what `keep_cost` left; None where no training was finished."""
+    """Read what `keep_cost` left; None where no training was finished, or by a version that measured otherwise."""
     from gr2st_core.training.cost import Cost
 
     file = folder / _KEPT
-    return Cost(**json.loads(file.read_bytes())) if file.is_file() else None
+    try:
+        return Cost(**json.loads(file.read_bytes())) if file.is_file() else None
+    except (TypeError, ValueError):
+        return None
 
 
 def cost_rows(lake: Lake, shown: Mapping[Slot, Entry]) -> list[dict[str, Any]]:

@@ -130,12 +130,15 @@ def fit(work: FoldWork, spec: MethodSpec) -> Trained:
         finished, parts = kept_cost(folder), [kept_cost(job) for job in request.workdirs.values() if _is_begun(job)]
         is_resumed = finished is None and (_is_begun(folder) or None in parts)
         predictor = spec.build(work.settings)
+        if spec.components:  # their folders hold its own steps too: only this says that it was begun
+            folder.mkdir(exist_ok=True)
+            (folder / "begun").touch()
         with measured() as own:
             fitted = predictor.fit(request)
         cost = finished or own.after(part for part in parts if part is not None)
         if not (spec.target_free or work.has_twin or _is_component(spec)):
             shutil.rmtree(folder, ignore_errors=True)
-        elif folder.is_dir() and not is_resumed:
+        elif folder.is_dir() and finished is None and not is_resumed:
             keep_cost(folder, cost)
     return Trained(fitted, cost, is_resumed)
 

@@ -136,6 +136,7 @@ def run_studies(
 def summarize(lake: Lake) -> Outcome:
     """Make the fold table and what stands after the folds, and train nothing."""
     stages = _Stages(lake, open_instance(), Outcome(), [])
+    end_dead_runs(stages.instance)
     stages.outcome.failed.update(run_job(stages.instance, Task(FOLD_TABLE_STAGE)))
     return stages.finish(Task(SUMMARY_STAGE), served_with={})
 

@@ -44,9 +44,10 @@ def run_ranges(instance: dg.DagsterInstance, task: Task, ranges: Sequence[tuple[
     """
     n_at_once = n_workers()
     instance.event_log_storage.set_concurrency_slots("gpu", n_at_once)
-    if holders := instance.event_log_storage.get_concurrency_info("gpu").active_run_ids:
-        ids = ", ".join(sorted(run_id[:8] for run_id in holders))
-        sys.stderr.write(f"run {ids} is training: waiting while it takes all slots (make ui shows it)\n")
+    held = instance.event_log_storage.get_concurrency_info("gpu").claimed_slots
+    if n_at_once - len(held) < min(n_at_once, len(ranges)):
+        ids = ", ".join(sorted({slot.run_id[:8] for slot in held}))
+        sys.stderr.write(f"run {ids} is at work in the pool gpu: waiting for it (make ui shows it)\n")
     if n_at_once == 1:
         return {key: why for part in ranges for key, why in run_job(instance, replace(task, key_range=part)).items()}
     failed: dict[str, str] = {}

@@ -83,6 +83,17 @@ def test_a_slot_that_a_dead_run_waited_for_is_free_again(instance, run_id):
     assert storage.claim_concurrency_slot("gpu", later, "step").is_claimed
 
 
+def test_a_living_run_keeps_its_place(instance, run_id):
+    storage, busy = instance.event_log_storage, str(uuid.uuid4())
+    storage.set_concurrency_slots("gpu", 1)
+    for living in (busy, run_id):
+        started_run(instance, living, process_tags(living))
+        storage.claim_concurrency_slot("gpu", living, "step")
+    assert end_dead_runs(instance) == []
+    info = storage.get_concurrency_info("gpu")
+    assert (info.active_run_ids, info.pending_run_ids) == ({busy}, {run_id})
+
+
 def test_the_daemon_frees_a_slot_of_a_run_that_ended_within_90_seconds(tmp_path, run_id):
     settings = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())
     monitoring = settings["run_monitoring"]

@@ -9,7 +9,7 @@ import pytest
 from gr2st_assets.definitions import ASSETS, TABLE_ASSETS, defs
 from gr2st_core.models.comparators.specs import COMPARATORS
 
-HEAVY = ("torch", "scanpy", "great_expectations", "timm", "torch_geometric", "pandas")
+HEAVY = ("torch", "scanpy", "great_expectations", "timm", "torch_geometric", "pandas", "numpy", "upath")
 GROUPS = {
     "raw", "expression", "image", "cells", "graphs", "folds", "models", "predictions", "evaluation", "serving",
     "catalog",
@@ -28,9 +28,21 @@ def test_loading_imports_nothing_heavy():
     assert found.stdout.strip() == "[]"
 
 
+def test_what_readers_see_is_made_last_in_its_job():
+    structure = defs.resolve_job_def("summary").graph.dependency_structure
+    nodes = {node.name for node in defs.resolve_job_def("summary").nodes}
+
+    def above(name):
+        outputs = structure.input_to_upstream_outputs_for_node(name).values()
+        return {output.node.name for each in outputs for output in each}
+
+    assert above("catalog__catalog") == nodes - {"catalog__catalog"}
+    assert above("evaluation__report") == nodes - {"catalog__catalog", "evaluation__report"}
+
+
 def test_preloaded_modules_do_not_touch_a_gpu_or_start_threads():
     probe = (
-        "import threading, gr2st_assets.definitions, gr2st_core.warm, torch; "
+        "import threading, gr2st_core.warm, gr2st_assets.definitions, torch; "
         "print(torch.cuda.is_initialized(), threading.active_count())"
     )
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", probe], check=True, capture_output=True, text=True)

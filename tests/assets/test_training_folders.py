@@ -56,8 +56,9 @@ def trained(work, name: str, requests=None):
     class Stub:
         def fit(self, request):
             requests.append(request)
-            request.workdir.mkdir(parents=True, exist_ok=True)
-            (request.workdir / "refit.safetensors").touch()
+            folder = request.workdirs.get("gr2st_ours", request.workdir)  # where a blend keeps its own steps
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "refit.safetensors").touch()
 
     spec = method(name)
     return models.fit(work, replace(spec, build=in_place_of(spec.build, Stub())))
@@ -200,5 +201,17 @@ def test_a_blend_costs_what_its_part_had_cost_and_its_own_time(work) -> None:
     assert not blend.is_resumed
     assert 1000 < blend.cost.seconds < 1010
     assert blend.cost.peak_memory_mb >= 700
-    (folder / "cost.json").unlink()
+    (folder / "cost.json").write_text("{}[")
     assert trained(work, "blend_default").is_resumed, "its part was begun by somebody and never finished"
+
+
+def test_a_blend_that_went_on_says_so_and_one_that_is_found_finished_costs_what_it_did(work) -> None:
+    train(work, "gr2st_ours")
+    folder = models._job_folder(work, method("blend_default"))
+    folder.mkdir()
+    (folder / "begun").touch()
+    assert trained(work, "blend_default").is_resumed
+    work.has_twin = True
+    first, second = (trained(work, "blend_default") for _ in range(2))
+    assert (first.is_resumed, second.is_resumed) == (False, False)
+    assert second.cost == first.cost

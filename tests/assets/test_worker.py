@@ -17,4 +17,4 @@ def test_whoever_waits_for_another_run_says_so(tmp_path, monkeypatch, capsys) ->
         assert capsys.readouterr().err == ""
         instance.event_log_storage.claim_concurrency_slot("gpu", holder, "step")
         worker.run_ranges(instance, Task("folds"), [("a", "b")])
-    assert f"run {holder[:8]} is training" in capsys.readouterr().err
+    assert f"run {holder[:8]} is at work" in capsys.readouterr().err
