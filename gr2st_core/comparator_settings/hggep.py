@@ -60,6 +60,6 @@ SMALL = HGGEPSettings(
 """For two cores."""
 
 FEATURES_SMALL = SMALL.model_copy(
-    update={"epochs": 14, "patience": 6, "learning_rate": 2e-3, "input_px": 32, "d_model": 256}
+    update={"epochs": 8, "patience": 4, "learning_rate": 2e-3, "input_px": 32, "d_model": 256}
 )
 """The same on features; ``input_px`` only says how wide a row may be."""
