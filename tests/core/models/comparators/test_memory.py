@@ -16,7 +16,7 @@ MOST_GIB = 8
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 TESTS = Path(__file__).parents[3]
 
-SMALL = {spec.method: spec.name for spec in reversed(COMPARATORS) if spec.profile.endswith("_small")}
+SMALL = {spec.settings: spec.name for spec in reversed(COMPARATORS) if spec.profile.endswith("_small")}
 """Of each small system the first of its profiles: on pixels, where it reads them."""
 
 PREDICT = """
