@@ -2,8 +2,11 @@
 
 Belongs here: bringing the predictions of complete fold sets to the bootstrap. Does not belong here: the bootstrap
 (``gr2st_core.evaluation``), scores of single methods (``evaluation``, ``scoreboard``).
+
+A set of which nothing changed keeps its rows, so a run that adds one target, seed or cohort compares that one alone.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ import dagster as dg
 from gr2st_assets import pictures
 from gr2st_assets.assets.evaluation import PREDICTIONS
 from gr2st_assets.checks import domain
-from gr2st_assets.fold_sets import OBSERVED, FoldSet, fold_sets
+from gr2st_assets.fold_sets import GEOMETRY, OBSERVED, FoldSet, fold_sets
 from gr2st_assets.kinds import asset_arguments
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS
@@ -20,7 +23,6 @@ from gr2st_assets.readers import shown_next
 from gr2st_assets.records import Slot
 from gr2st_assets.resources import Experiment, LakeResource
 from gr2st_assets.sections import read_folds
-from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_core.models.registry import METHODS
@@ -32,10 +34,11 @@ if TYPE_CHECKING:
 
 NAME = "evaluation/comparisons"
 SCORES = "evaluation/section_scores"
-GEOMETRY = ("raw/slides", "raw/spots")
 CHECKS = ("comparisons_agree",)
 SEED = 0
 """Of the draws: fixed, since nothing is trained here."""
+MADE_FROM = "sets"
+"""Fact of the stored table: pairs of a set's name and its digest."""
 _ARGUMENTS = asset_arguments(
     NAME, code=("gr2st_core.evaluation", "gr2st_assets.fold_sets", "gr2st_assets.matrices"), checks=CHECKS,
     kinds={"python"}, pool=None,
@@ -62,33 +65,55 @@ def comparisons(context: dg.AssetExecutionContext, lake: LakeResource, experimen
     sets = fold_sets(folds, {s: d for s, d in shown.items() if s.table != SCORES}, METHODS)
     inputs = {str(slot): digest for slot, digest in shown.items()}
     inputs["fold_table"] = store.require_head(store.slot("folds/fold_table")).digest
-    inputs.update(_geometry(store, sets))
+    for each in sets:
+        inputs.update(each.inputs(store))
+    recipe = Recipe(table_spec(NAME), _ARGUMENTS["code_version"], settings.bootstrap_digest, ("contract", *CHECKS))
 
     def plan() -> Plan:
-        return Plan(store.slot(NAME), inputs, lambda: _product(store, sets, shown, settings))
+        return Plan(store.slot(NAME), inputs, lambda: _product(store, recipe, sets, shown, settings))
 
-    recipe = Recipe(table_spec(NAME), _ARGUMENTS["code_version"], settings.bootstrap_digest, ("contract", *CHECKS))
     yield from run_step(context, store, recipe, iter([(None, plan)]))
 
 
-def _geometry(store: Lake, sets: list[FoldSet]) -> dict[str, str]:
-    """Digests of where the spots of the held-out sections lie."""
-    keys = {key for each in sets for fold in each.folds for key in fold.test}
-    slots = [section_slot(store, table, key) for table in GEOMETRY for key in sorted(keys)]
-    return {str(slot): store.require_head(slot).digest for slot in slots}
-
-
-def _product(store: Lake, sets: list[FoldSet], shown: Mapping[Slot, str], settings: "EvaluationSettings") -> Product:
+def _product(
+    store: Lake, recipe: Recipe, sets: list[FoldSet], shown: Mapping[Slot, str], settings: "EvaluationSettings"
+) -> Product:
     import pandas as pd
 
-    tables = [table for each in sets for table in _compare(store, each, settings)]
+    known, tables, made_from = _known(store, recipe), [], []
+    for each in sets:
+        mark = (each.name, each.digest(store))
+        tables.extend([known[mark]] if mark in known else _compare(store, each, settings))
+        if not each.unlike:
+            made_from.append(mark)
+    tables = [table for table in tables if len(table)]
+    facts = {MADE_FROM: json.dumps(made_from)}
     if not tables:
-        return Product(arrow_schema(table_spec(NAME)).empty_table(), findings=[domain.nothing_to_compare()])
+        nothing = arrow_schema(table_spec(NAME)).empty_table()
+        return Product(nothing, findings=[domain.nothing_to_compare()], schema_facts=facts)
     table = pd.concat(tables, ignore_index=True)
     scores = [store.read_table(s, digest=d).to_pandas() for s, d in shown.items() if s.table == SCORES]
     unlike = [text for each in sets for text in each.unlike]
     finding = domain.comparisons_agree(table, pd.concat(scores) if scores else None, unlike)
-    return Product(table, {"n_rows": len(table)}, _picture(table), [finding])
+    return Product(table, {"n_rows": len(table)}, _picture(table), [finding], facts)
+
+
+def _known(store: Lake, recipe: Recipe) -> "dict[tuple[Any, str], pd.DataFrame]":
+    """Rows that the newest artefact has of each set, by its name and digest; none if code or settings changed."""
+    from gr2st_core.training.folds import EXTERNAL
+
+    head = store.head(store.slot(NAME))
+    if head is None or (head.provenance.code_version, head.provenance.settings_hash) != (
+        recipe.code_version,
+        recipe.settings_hash,
+    ):
+        return {}
+    table = store.read_table(head.slot, digest=head.digest)
+    rows = table.to_pandas()
+    owner = rows.cohort.where(rows.split_unit != EXTERNAL, EXTERNAL)
+    parts = dict(iter(rows.groupby([owner, "split_unit", "panel", "target", "seed"])))
+    made_from = json.loads(table.schema.metadata[MADE_FROM.encode()])
+    return {(tuple(name), digest): parts.get(tuple(name), rows[:0]) for name, digest in made_from}
 
 
 def _compare(store: Lake, fold_set: FoldSet, settings: "EvaluationSettings") -> "Iterator[pd.DataFrame]":
