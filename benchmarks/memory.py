@@ -3,7 +3,12 @@
 from pathlib import Path
 
 
+def forget_peak() -> None:
+    """Let the peak begin anew at what the process holds now."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_mb() -> float:
-    """Peak so far, in MB; unlike ``ru_maxrss`` not the parent's, if that was larger when it started this process."""
+    """Peak in MB, so far or since `forget_peak`; unlike ``ru_maxrss`` never the parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
