@@ -65,7 +65,7 @@ def measure(name: str, n_spots: int) -> None:
     gpu = f", on the GPU {torch.cuda.max_memory_reserved() / 2**20:.0f}" if torch.cuda.is_available() else ""
     print(
         f"{name}: {size / 1e6:.1f} M numbers stored; an inner epoch {epoch:.1f} s, so {own.epochs} in"
-        f" {own.epochs * epoch / 3600:.1f} h; {n_spots} spots predicted in {predicting:.1f} s;"
+        f" {own.epochs * epoch / 60:.0f} min; {n_spots} spots predicted in {predicting:.1f} s;"
         f" peak {trained_mb:.0f} MB in training, {peak_mb():.0f} MB in predicting{gpu}",
         flush=True,
     )
