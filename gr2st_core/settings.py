@@ -7,7 +7,7 @@ starting weights that a user names), secrets, or anything that depends on the ma
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
@@ -340,7 +340,14 @@ def load_settings(path: Path | None = None) -> Settings:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"a settings file is YAML text: {error}", file=path) from error
     try:
-        return Settings.model_validate({} if values is None else values)  # an empty file overrides nothing
+        return Settings.model_validate(_merged(Settings().model_dump(), {} if values is None else values))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"settings are not valid: {faults}", file=path) from error
+
+
+def _merged(defaults: Any, overrides: Any) -> Any:
+    """Overrides on top of defaults, key by key: a part stands as ``Settings`` has it, not as its class begins."""
+    if not (isinstance(defaults, dict) and isinstance(overrides, dict)):
+        return overrides
+    return defaults | {key: _merged(defaults.get(key), value) for key, value in overrides.items()}

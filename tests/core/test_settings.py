@@ -22,6 +22,15 @@ def test_a_file_overrides_by_name_and_the_rest_stays(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "part", [name for name in Settings.model_fields if hasattr(getattr(Settings(), name), "epochs")]
+)
+def test_one_value_of_a_part_leaves_the_others_as_they_are_shipped(tmp_path, part):
+    file, shipped = tmp_path / "own.yml", getattr(Settings(), part)
+    file.write_text(f"{part}:\n  epochs: 3\n")
+    assert getattr(load_settings(file), part) == shipped.model_copy(update={"epochs": 3})
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("gr2st:\n  epoch: 3\n", "gr2st.epoch"),
