@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from gr2st_core.comparator_settings.hggep import FEATURES_SMALL as HGGEP_FEATURES_SMALL
 from gr2st_core.comparator_settings.hggep import SMALL as HGGEP_SMALL
@@ -324,6 +324,15 @@ class Settings(Frozen):
     intervals: IntervalSettings = IntervalSettings()
     drift: DriftSettings = DriftSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _overrides_stand_on_these_defaults(cls, given: Any) -> Any:
+        """A part of which some values are given keeps the others as they are here, not as its class begins."""
+        if not isinstance(given, dict):
+            return given
+        parts = {name: field.default for name, field in cls.model_fields.items() if name in given}
+        return _merged({name: part.model_dump() for name, part in parts.items()}, given)
+
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read settings from a YAML file of overrides; without one, the defaults.
@@ -340,14 +349,14 @@ def load_settings(path: Path | None = None) -> Settings:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"a settings file is YAML text: {error}", file=path) from error
     try:
-        return Settings.model_validate(_merged(Settings().model_dump(), {} if values is None else values))
+        return Settings.model_validate({} if values is None else values)  # an empty file overrides nothing
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"settings are not valid: {faults}", file=path) from error
 
 
 def _merged(defaults: Any, overrides: Any) -> Any:
-    """Overrides on top of defaults, key by key: a part stands as ``Settings`` has it, not as its class begins."""
+    """Overrides on top of defaults, key by key."""
     if not (isinstance(defaults, dict) and isinstance(overrides, dict)):
         return overrides
     return defaults | {key: _merged(defaults.get(key), value) for key, value in overrides.items()}
