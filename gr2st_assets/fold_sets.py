@@ -4,8 +4,6 @@ Belongs here: which predictions of one cohort, split unit, panel, target and see
 matrices section by section. Does not belong here: any score; when a set is complete (``manifest``).
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from gr2st_assets.lake import Lake
 from gr2st_assets.matrices import rows_of_section, spots_by_genes
 from gr2st_assets.records import Slot
 from gr2st_assets.sections import image_section
-from gr2st_assets.slots import Variant, fold_slot, section_slot
+from gr2st_assets.slots import Variant, fold_slot
 from gr2st_core.errors import AlignmentError
 from gr2st_core.keys import SectionKey
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     from gr2st_core.types import ImageSection
 
 OBSERVED = "predictions/observed"
-GEOMETRY = ("raw/slides", "raw/spots")
-"""Where the spots of held-out sections lie, and whose they are."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +63,6 @@ class FoldSet:
     def name(self) -> tuple[str, str, str, str, int]:
         """Cohort, split unit, panel, target and seed: no two sets have the same."""
         return self.cohort, self.split_unit, self.variant.panel, self.variant.target, self.variant.seed
-
-    def inputs(self, lake: Lake) -> dict[str, str]:
-        """Digests of every artefact that `sections` reads, by slot."""
-        keys = sorted({key for fold in self.folds for key in fold.test})
-        slots = [section_slot(lake, table, key) for table in GEOMETRY for key in keys]
-        read = [self.observed, *self.predictions.values()]
-        return {
-            **{str(slot): lake.require_head(slot).digest for slot in slots},
-            **{str(slot): digest for digests in read for slot, digest in digests.items()},
-        }
-
-    def digest(self, lake: Lake) -> str:
-        """Of all that `sections` gives: equal for sets that read the same artefacts and hold the same sections out."""
-        held_out = [(fold.fold_id, str(key), fold.patient_in_training(key)) for fold in self.folds for key in fold.test]
-        return hashlib.sha256(json.dumps([sorted(self.inputs(lake).items()), held_out]).encode()).hexdigest()
 
     def sections(self, lake: Lake) -> Iterator[PredictedSection]:
         """Read section by section; one fold's tables are held at a time.

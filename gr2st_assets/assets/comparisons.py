@@ -15,7 +15,8 @@ import dagster as dg
 from gr2st_assets import pictures
 from gr2st_assets.assets.evaluation import PREDICTIONS
 from gr2st_assets.checks import domain
-from gr2st_assets.fold_sets import GEOMETRY, OBSERVED, FoldSet, fold_sets
+from gr2st_assets.fingerprint import fingerprint
+from gr2st_assets.fold_sets import OBSERVED, FoldSet, fold_sets
 from gr2st_assets.kinds import asset_arguments
 from gr2st_assets.lake import Lake
 from gr2st_assets.partitions import ALL_SECTIONS
@@ -23,6 +24,7 @@ from gr2st_assets.readers import shown_next
 from gr2st_assets.records import Slot
 from gr2st_assets.resources import Experiment, LakeResource
 from gr2st_assets.sections import read_folds
+from gr2st_assets.slots import section_slot
 from gr2st_assets.steps import Plan, Product, Recipe, run_step
 from gr2st_assets.tables import arrow_schema, table_spec
 from gr2st_core.models.registry import METHODS
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
 
 NAME = "evaluation/comparisons"
 SCORES = "evaluation/section_scores"
+GEOMETRY = ("raw/slides", "raw/spots")
 CHECKS = ("comparisons_agree",)
 SEED = 0
 """Of the draws: fixed, since nothing is trained here."""
 MADE_FROM = "sets"
-"""Fact of the stored table: pairs of a set's name and its digest."""
+"""Fact of the stored table: pairs of a set's name and the fingerprint of its rows."""
 _ARGUMENTS = asset_arguments(
     NAME, code=("gr2st_core.evaluation", "gr2st_assets.fold_sets", "gr2st_assets.matrices"), checks=CHECKS,
     kinds={"python"}, pool=None,
@@ -65,55 +68,65 @@ def comparisons(context: dg.AssetExecutionContext, lake: LakeResource, experimen
     sets = fold_sets(folds, {s: d for s, d in shown.items() if s.table != SCORES}, METHODS)
     inputs = {str(slot): digest for slot, digest in shown.items()}
     inputs["fold_table"] = store.require_head(store.slot("folds/fold_table")).digest
-    for each in sets:
-        inputs.update(each.inputs(store))
+    inputs.update(_geometry(store, sets))
     recipe = Recipe(table_spec(NAME), _ARGUMENTS["code_version"], settings.bootstrap_digest, ("contract", *CHECKS))
 
     def plan() -> Plan:
-        return Plan(store.slot(NAME), inputs, lambda: _product(store, recipe, sets, shown, settings))
+        marked = {_mark(store, each, inputs, recipe): each for each in sets}
+        return Plan(store.slot(NAME), inputs, lambda: _product(store, marked, shown, settings))
 
     yield from run_step(context, store, recipe, iter([(None, plan)]))
 
 
+def _geometry(store: Lake, sets: list[FoldSet]) -> dict[str, str]:
+    """Digests of where the spots of the held-out sections lie."""
+    keys = {key for each in sets for fold in each.folds for key in fold.test}
+    slots = [section_slot(store, table, key) for table in GEOMETRY for key in sorted(keys)]
+    return {str(slot): store.require_head(slot).digest for slot in slots}
+
+
+def _mark(store: Lake, fold_set: FoldSet, inputs: Mapping[str, str], recipe: Recipe) -> str:
+    """Fingerprint of the rows of one set: of those inputs that it reads, and of who is held out."""
+    held_out = [(fold, key) for fold in fold_set.folds for key in fold.test]
+    slots = [section_slot(store, table, key) for table in GEOMETRY for _, key in held_out]
+    slots += [slot for read in (fold_set.observed, *fold_set.predictions.values()) for slot in read]
+    own = {str(slot): inputs[str(slot)] for slot in slots}
+    own.update({f"{fold.fold_id} {key}": str(fold.patient_in_training(key)) for fold, key in held_out})
+    return fingerprint(recipe.spec.name, recipe.code_version, recipe.settings_hash, own)
+
+
 def _product(
-    store: Lake, recipe: Recipe, sets: list[FoldSet], shown: Mapping[Slot, str], settings: "EvaluationSettings"
+    store: Lake, sets: Mapping[str, FoldSet], shown: Mapping[Slot, str], settings: "EvaluationSettings"
 ) -> Product:
+    """Rows of all sets, by their marks."""
     import pandas as pd
 
-    known, tables, made_from = _known(store, recipe), [], []
-    for each in sets:
-        mark = (each.name, each.digest(store))
+    known, tables = _known(store), []
+    for mark, each in sets.items():
         tables.extend([known[mark]] if mark in known else _compare(store, each, settings))
-        if not each.unlike:
-            made_from.append(mark)
     tables = [table for table in tables if len(table)]
-    facts = {MADE_FROM: json.dumps(made_from)}
+    facts = {MADE_FROM: json.dumps([(each.name, mark) for mark, each in sets.items() if not each.unlike])}
     if not tables:
         nothing = arrow_schema(table_spec(NAME)).empty_table()
         return Product(nothing, findings=[domain.nothing_to_compare()], schema_facts=facts)
     table = pd.concat(tables, ignore_index=True)
     scores = [store.read_table(s, digest=d).to_pandas() for s, d in shown.items() if s.table == SCORES]
-    unlike = [text for each in sets for text in each.unlike]
+    unlike = [text for each in sets.values() for text in each.unlike]
     finding = domain.comparisons_agree(table, pd.concat(scores) if scores else None, unlike)
     return Product(table, {"n_rows": len(table)}, _picture(table), [finding], facts)
 
 
-def _known(store: Lake, recipe: Recipe) -> "dict[tuple[Any, str], pd.DataFrame]":
-    """Rows that the newest artefact has of each set, by its name and digest; none if code or settings changed."""
+def _known(store: Lake) -> "dict[str, pd.DataFrame]":
+    """Rows of each set in the newest artefact, by mark."""
     from gr2st_core.training.folds import EXTERNAL
 
-    head = store.head(store.slot(NAME))
-    if head is None or (head.provenance.code_version, head.provenance.settings_hash) != (
-        recipe.code_version,
-        recipe.settings_hash,
-    ):
+    if (head := store.head(store.slot(NAME))) is None:
         return {}
     table = store.read_table(head.slot, digest=head.digest)
-    rows = table.to_pandas()
+    rows, made_from = table.to_pandas(), json.loads(table.schema.metadata.get(MADE_FROM.encode(), "[]"))
     owner = rows.cohort.where(rows.split_unit != EXTERNAL, EXTERNAL)
     parts = dict(iter(rows.groupby([owner, "split_unit", "panel", "target", "seed"])))
-    made_from = json.loads(table.schema.metadata[MADE_FROM.encode()])
-    return {(tuple(name), digest): parts.get(tuple(name), rows[:0]) for name, digest in made_from}
+    return {mark: parts.get(tuple(name), rows[:0]) for name, mark in made_from}
 
 
 def _compare(store: Lake, fold_set: FoldSet, settings: "EvaluationSettings") -> "Iterator[pd.DataFrame]":

@@ -1,6 +1,6 @@
 """A set of methods is compared when something of it changed, and only then."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from gr2st_assets.assets import comparisons as module
 from gr2st_assets.fold_sets import FoldSet, PredictedSection
 from gr2st_assets.lake import Lake
+from gr2st_assets.records import Slot
 from gr2st_assets.slots import Variant
 from gr2st_assets.steps import Plan, Recipe, publish_plan
 from gr2st_assets.tables import table_spec
@@ -27,14 +28,8 @@ READ: list[tuple] = []
 class ToySet(FoldSet):
     """Two sections, or one a cohort where cohorts are held out; predictions by the words in ``made``."""
 
-    folds: list = field(default_factory=list)
-    observed: dict = field(default_factory=dict)
-    predictions: dict = field(default_factory=dict)
     made: str = "once"
     foreign: bool = False
-
-    def inputs(self, _):
-        return {"predictions": self.made}
 
     def sections(self, _):
         READ.append(self.name)
@@ -50,8 +45,20 @@ class ToySet(FoldSet):
             yield PredictedSection(image, GENES, truth, guesses, patient_in_training=False)
 
 
-def toy(cohort="c", unit="patient", seed=0, **facts):
-    return ToySet(cohort, unit, Variant("p", "per_spot", seed), **facts)
+def toy(cohort="c", unit="patient", seed=0, folds=(), made="once", **facts):
+    keys = (("cohort", cohort), ("fold", f"{unit}-A"), ("panel", "p"), ("target", "per_spot"), ("seed", str(seed)))
+    read = {Slot("predictions/predictions_knn_m224", keys): made}
+    return ToySet(cohort, unit, Variant("p", "per_spot", seed), folds, {}, {"knn_m224": read}, made=made, **facts)
+
+
+def recipe(settings_hash):
+    return Recipe(table_spec(module.NAME), "code", settings_hash, ("contract", *module.CHECKS))
+
+
+def mark(store, each, settings_hash="s"):
+    held_out = [Slot(table, (("cohort", "c"), ("section", "A1"))) for table in module.GEOMETRY]
+    inputs = {str(slot): digest for read in each.predictions.values() for slot, digest in read.items()}
+    return module._mark(store, each, {**inputs, **dict.fromkeys(map(str, held_out), "g")}, recipe(settings_hash))
 
 
 @pytest.fixture
@@ -61,10 +68,10 @@ def compared(tmp_path):
     def run(sets, settings_hash="s", lake="lake"):
         READ.clear()
         store = Lake(tmp_path / lake)
-        recipe = Recipe(table_spec(module.NAME), "code", settings_hash, ("contract", *module.CHECKS))
-        inputs = {f"{each.name}": each.digest(store) for each in sets}
-        plan = Plan(store.slot(module.NAME), inputs, lambda: module._product(store, recipe, sets, {}, SETTINGS))
-        head = publish_plan(store, recipe, None, plan, "run").head
+        marked = {mark(store, each, settings_hash): each for each in sets}
+        inputs = {f"{each.name}": key for key, each in marked.items()}
+        plan = Plan(store.slot(module.NAME), inputs, lambda: module._product(store, marked, {}, SETTINGS))
+        head = publish_plan(store, recipe(settings_hash), None, plan, "run").head
         return list(READ), SimpleNamespace(digest=head.digest, rows=store.read_table(head.slot).to_pandas())
 
     return run
@@ -105,10 +112,11 @@ def test_what_is_left_out_of_a_set_is_named_each_time(compared):
     assert compared([toy(foreign=True), toy(seed=1)])[0] == [toy().name, toy(seed=1).name]
 
 
-def test_who_trained_is_part_of_a_set():
+def test_who_trained_is_part_of_a_set(tmp_path):
     def fold(known):
         return SimpleNamespace(
             fold_id="c/section-A1", test=(SectionKey("c", "A1"),), patient_in_training=lambda _: known
         )
 
-    assert toy(folds=[fold(True)]).digest(None) != toy(folds=[fold(False)]).digest(None)
+    store = Lake(tmp_path)
+    assert mark(store, toy(folds=[fold(True)])) != mark(store, toy(folds=[fold(False)]))
