@@ -26,7 +26,7 @@ from gr2st_core.settings import Settings
 from gr2st_core.types import TrainSection
 
 N_SPOTS = {"B4": 283, "C2": 187, "C3": 180, "C4": 184}
-FULL = [spec.name for spec in COMPARATORS if not spec.profile.endswith("_small")]
+FULL = [spec.name for spec in COMPARATORS if spec.setting == "full"]
 
 
 def noise(pixel_xy: np.ndarray, *_: float, input_px: int, **__: float) -> np.ndarray:
