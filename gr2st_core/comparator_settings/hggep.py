@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,7 +26,10 @@ class HGGEPSettings(DistilledSettings):
     d_mlp: int = Field(1024, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
     n_neighbours: int = Field(8, ge=1, description="nearest spots, among which a hyperedge chooses")
-    n_alike: int = Field(4, ge=1, description="neighbours in a hyperedge: those that look most like its spot")
+    n_alike: int = Field(4, ge=1, description="neighbours in a hyperedge")
+    hyperedge: Literal["most_alike", "least_alike"] = Field(
+        "most_alike", description="which neighbours these are; least: as the published code has it, against its aim"
+    )
     d_hypergraph: int = Field(512, ge=1, description="width between the hypergraph convolutions")
     hypergraph_dropout: float = Field(0.5, ge=0, lt=1)
     n_jump_layers: int = Field(4, ge=1, description="of the LSTM over transformers and hypergraph")

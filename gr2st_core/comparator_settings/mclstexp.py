@@ -27,7 +27,9 @@ class MclStExpSettings(ComparatorSettings):
     depth: int = Field(2, ge=1, description="attention blocks over spots' expression; as wide as the panel")
     n_heads: int = Field(8, ge=1)
     d_head: int = Field(64, ge=1)
-    dropout: float = Field(0.0, ge=0, lt=1, description="in attention blocks and projections; its description has none")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="in attention blocks and projections, which have it at no known rate"
+    )
     temperature: float = Field(1.0, gt=0, description="divides contrastive logits")
     top_k: int = Field(200, ge=1, description="reference spots averaged per query spot")
     distance_floor: float = Field(

@@ -21,9 +21,11 @@ class MultiresSettings(ComparatorSettings):
     neighbour_depth: int = Field(2, ge=1, description="blocks in which a spot attends to its neighbours")
     section_depth: int = Field(2, ge=1, description="blocks in which all spots attend to each other")
     n_neighbours: int = Field(
-        24, ge=0, description="nearest spots that a spot attends to, at most: 5 by 5 on a square grid"
+        30, ge=0, description="nearest spots that a spot attends to, at most; as many as max_pitches lets in"
     )
-    max_pitches: float = Field(2.9, gt=0, description="farther spots, in units of the pitch, are no neighbours")
+    max_pitches: float = Field(
+        2.9, gt=0, description="farther spots are no neighbours: a square grid has 24 within 2.9, a hexagonal one 30"
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
     distillation_weight: float = Field(
         0.3, ge=0, le=1, description="share of a branch's loss that is its distance from the fused prediction"
@@ -41,5 +43,6 @@ SMALL = MultiresSettings(
     neighbour_depth=1,
     section_depth=1,
     n_neighbours=8,
+    max_pitches=1.5,
 )
 """For two cores."""

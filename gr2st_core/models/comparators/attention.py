@@ -28,10 +28,14 @@ class Attention(nn.Module):
         self.to_key_value = nn.Linear(d_model, 2 * n_heads * d_head, bias=False)
         self.out = nn.Sequential(nn.Linear(n_heads * d_head, d_model), nn.Dropout(dropout))
 
-    def forward(self, rows: Tensor, memory: Tensor | None = None) -> Tensor:
-        """Attend, ``(..., n, d_model)``; without a memory ``(..., m, d_model)`` to the rows themselves."""
+    def forward(self, rows: Tensor, memory: Tensor | None = None, is_there: Tensor | None = None) -> Tensor:
+        """Attend, ``(..., n, d_model)``; without a memory ``(..., m, d_model)`` to the rows themselves.
+
+        Of a memory only rows that are there count: bool ``(..., m)``, at least one of them.
+        """
         key, value = self.to_key_value(rows if memory is None else memory).chunk(2, dim=-1)
-        heads = _attend(*map(self._by_head, (self.to_query(rows), key, value)))
+        mask = None if is_there is None else is_there[..., None, None, :]
+        heads = _attend(*map(self._by_head, (self.to_query(rows), key, value)), mask=mask)
         attended: Tensor = self.out(heads.transpose(-3, -2).flatten(-2))
         return attended
 
@@ -40,11 +44,11 @@ class Attention(nn.Module):
         return rows.unflatten(-1, (self.n_heads, self.d_head)).transpose(-3, -2)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _attend(query: Tensor, key: Tensor, value: Tensor, *, mask: Tensor | None) -> Tensor:
     """Torch's attention, with the batch axis without which it would hold all weights at once."""
     if query.ndim == 3:
-        return scaled_dot_product_attention(query[None], key[None], value[None])[0]
-    return scaled_dot_product_attention(query, key, value)
+        return scaled_dot_product_attention(query[None], key[None], value[None], attn_mask=mask)[0]
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
 def mlp(d_model: int, d_mlp: int, dropout: float) -> nn.Sequential:

@@ -26,9 +26,9 @@ class CrossAttentionBlock(nn.Module):
         self.attention = Attention(d_model, n_heads, d_head, dropout)
         self.mlp = mlp(d_model, d_mlp, dropout)
 
-    def forward(self, rows: Tensor, memory: Tensor) -> Tensor:
-        """From ``(..., n, d_model)`` and ``(..., m, d_model)`` to the shape of the first."""
-        rows = rows + self.attention(self.norm_query(rows), self.norm_memory(memory))
+    def forward(self, rows: Tensor, memory: Tensor, is_there: Tensor | None = None) -> Tensor:
+        """From ``(..., n, d_model)`` and ``(..., m, d_model)`` to the shape of the first; ``is_there``: `Attention`."""
+        rows = rows + self.attention(self.norm_query(rows), self.norm_memory(memory), is_there)
         mixed: Tensor = rows + self.mlp(self.norm_mlp(rows))
         return mixed
 
@@ -41,9 +41,9 @@ class CrossAttentionDecoder(nn.Module):
         self.blocks = nn.ModuleList(CrossAttentionBlock(d_model, n_heads, d_head, d_mlp, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(d_model)
 
-    def forward(self, rows: Tensor, memory: Tensor) -> Tensor:
-        """From ``(..., n, d_model)`` and ``(..., m, d_model)`` to the shape of the first."""
+    def forward(self, rows: Tensor, memory: Tensor, is_there: Tensor | None = None) -> Tensor:
+        """From ``(..., n, d_model)`` and ``(..., m, d_model)`` to the shape of the first; ``is_there``: `Attention`."""
         for block in self.blocks:
-            rows = block(rows, memory)
+            rows = block(rows, memory, is_there)
         normalised: Tensor = self.norm(rows)
         return normalised

@@ -31,7 +31,7 @@ class Hypergraph:
     weights: Tensor
 
 
-def alike_neighbours(rows: Tensor, edges: Tensor, n_alike: int) -> Hypergraph:
+def alike_neighbours(rows: Tensor, edges: Tensor, n_alike: int, *, least: bool = False) -> Hypergraph:
     """Put each spot in a hyperedge with those of its neighbours whose rows are nearest to its own.
 
     Parameters
@@ -42,6 +42,8 @@ def alike_neighbours(rows: Tensor, edges: Tensor, n_alike: int) -> Hypergraph:
         Sender and receiver, int64 ``(2, n_edges)``, no spot its own neighbour: see ``neighbours.nearest_edges``.
     n_alike
         Neighbours in a hyperedge, at most. Of neighbours equally alike, the one of the earlier edge comes first.
+    least
+        Take those whose rows are farthest instead.
 
     Returns
     -------
@@ -50,11 +52,11 @@ def alike_neighbours(rows: Tensor, edges: Tensor, n_alike: int) -> Hypergraph:
     """
     (sender, receiver), rows = edges, rows.detach()
     distance = torch.linalg.vector_norm(rows[sender] - rows[receiver], dim=1)
-    nearest = distance.argsort(stable=True)
-    nearest = nearest[receiver[nearest].argsort(stable=True)]  # by receiver, then by distance
+    ordered = (-distance if least else distance).argsort(stable=True)
+    ordered = ordered[receiver[ordered].argsort(stable=True)]  # by receiver, then by distance
     degree = torch.bincount(receiver, minlength=len(rows))
-    rank = torch.arange(len(nearest), device=rows.device) - (degree.cumsum(0) - degree)[receiver[nearest]]
-    kept = nearest[rank < n_alike]
+    rank = torch.arange(len(ordered), device=rows.device) - (degree.cumsum(0) - degree)[receiver[ordered]]
+    kept = ordered[rank < n_alike]
     every = torch.arange(len(rows), device=rows.device)
     hyperedges = torch.cat([every, receiver[kept]])
     alike = torch.cat([torch.ones_like(rows[:, 0]), (-distance[kept] / distance.mean().clamp(min=1e-12)).exp()])

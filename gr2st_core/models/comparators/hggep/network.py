@@ -53,7 +53,7 @@ class HGGEPNetwork(DistilledNetwork):
             for _ in range(N_TAPS)
         )
         self.hypergraph = HypergraphBlock(width, settings.d_hypergraph, settings.hypergraph_dropout)
-        self.n_alike = settings.n_alike
+        self.n_alike, self.is_least_alike = settings.n_alike, settings.hyperedge == "least_alike"
         self.jump = LstmJump(width, settings.n_jump_layers)
 
     def embedded(self, inputs: SectionInputs, edges: Tensor) -> Tensor:
@@ -61,6 +61,6 @@ class HGGEPNetwork(DistilledNetwork):
         taps = in_portions(self.stem, inputs.spots, whole=self.training) + self.place(inputs.grid)[:, None]
         rows = [blocks(tap) for blocks, tap in zip(self.transformers, taps.unbind(1), strict=True)]
         summed = rows[0] + rows[1] + rows[2]
-        graph = alike_neighbours(summed, edges, self.n_alike)
+        graph = alike_neighbours(summed, edges, self.n_alike, least=self.is_least_alike)
         jumped: Tensor = self.jump([*rows, self.hypergraph(summed, graph)])
         return jumped

@@ -23,14 +23,19 @@ class HGGEPPredictor(SectionPredictor[HGGEPSettings]):
     deviations: ClassVar[tuple[str, ...]] = (
         "patches are cut x right, y down (published: exchanged)",
         "the number of epochs is chosen on an inner split (published: on the test section, every 5 epochs)",
-        "one optimiser trains throughout (published: made anew every 5 epochs)",
+        "one optimiser trains throughout at one rate (published: made anew every 5 epochs, before its schedule has "
+        "changed the rate)",
         "without given weights the image encoder starts nearly linear, so that what a patch shows reaches its last "
         "maps (published: ImageNet weights)",
-        "a hyperedge joins a spot to the most alike of its neighbours (published: to the least alike)",
+        "a hyperedge joins a spot to the most alike of its neighbours unless settings say otherwise (published "
+        "code: to those of the largest distance in features, to which it adds an adjacency that is the same for all "
+        "neighbours of a spot, so to the least alike)",
         "each hyperedge has one weight, the mean likeness of its members (published: one per member, read as if per "
         "hyperedge, so that weights belong to others)",
         "dropout between the hypergraph convolutions is off when predicting (published: on, predictions are random)",
         "a hyperedge takes 4 of a spot's 8 neighbours unless settings say otherwise (published: no number known)",
+        "a likeness is exp(-distance / mean distance); ReLU between the hypergraph convolutions and dropout 0.2 in the "
+        "transformers: the published account leaves these open",
         "a spot without neighbours has a hyperedge of its own (published: 0/0, no number)",
         "hyperedges of a section are made at once (published: spot by spot)",
         "neighbours are near in pitches of the slide, equally near ones in order of row and column (published: array "

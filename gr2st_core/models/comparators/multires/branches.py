@@ -32,27 +32,28 @@ class NeighbourBranch(nn.Module):
 
     def forward(self, rows: Tensor, pitch_xy: Tensor) -> Tensor:
         """From ``(n, d_model)`` to the same."""
-        around = surroundings(pitch_xy, self.n_neighbours, self.max_pitches)
+        around, is_there = surroundings(pitch_xy, self.n_neighbours, self.max_pitches)
         memory = rows_at(rows, around) + self.offset(pitch_xy[around] - pitch_xy[:, None])
-        attended: Tensor = self.decoder(rows[:, None], memory)
+        attended: Tensor = self.decoder(rows[:, None], memory, is_there)
         return attended[:, 0]
 
 
-def surroundings(pitch_xy: Tensor, n_neighbours: int, max_pitches: float) -> Tensor:
-    """Each spot, then its nearest ones; in the place of one that is too far stands the spot itself.
+def surroundings(pitch_xy: Tensor, n_neighbours: int, max_pitches: float) -> tuple[Tensor, Tensor]:
+    """Each spot, then its nearest ones, and which of them are near enough.
 
     Parameters
     ----------
     pitch_xy
         Spot centres in units of the pitch, ``(n_spots, 2)``.
     n_neighbours
-        At most; a smaller section has fewer.
+        At most; a smaller section has fewer. Where as many lie within ``max_pitches`` on any grid, none is left out
+        on one side of a spot for another equally far on the other.
 
     Returns
     -------
-    Row numbers, int64 ``(n_spots, 1 + n_neighbours)``.
+    Row numbers, int64, and whether each counts, bool, both ``(n_spots, 1 + n_neighbours)``; a spot itself does.
     """
     own = torch.arange(len(pitch_xy), device=pitch_xy.device)[:, None]
     nearest = nearest_edges(pitch_xy, n_neighbours)[0].view(len(pitch_xy), -1)
-    far = (pitch_xy[nearest] - pitch_xy[:, None]).norm(dim=2) > max_pitches
-    return torch.cat([own, own.where(far, nearest)], dim=1)
+    around = torch.cat([own, nearest], dim=1)
+    return around, (pitch_xy[around] - pitch_xy[:, None]).norm(dim=2) <= max_pitches

@@ -45,6 +45,15 @@ def test_a_hyperedge_holds_a_spot_and_the_neighbours_most_like_it(graph, place, 
         assert set(np.flatnonzero(matrix[:, spot])) == {spot, *near[np.argsort(unlikeness)[:N_ALIKE]]}
 
 
+def test_a_hyperedge_holds_the_neighbours_least_like_its_spot_where_it_is_told_to(place, rows) -> None:
+    edges = nearest_edges(place, 8, 2.0)
+    matrix = incidence(alike_neighbours(rows, edges, N_ALIKE, least=True))
+    for spot in range(len(place)):
+        near = edges[0][edges[1] == spot].numpy()
+        unlikeness = np.linalg.norm(rows.numpy()[near] - rows.numpy()[spot], axis=1)
+        assert set(np.flatnonzero(matrix[:, spot])) == {spot, *near[np.argsort(-unlikeness)[:N_ALIKE]]}
+
+
 def test_a_hyperedge_weighs_what_its_own_members_are_alike(graph, place, rows) -> None:
     matrix, edges, values = incidence(graph), nearest_edges(place, 8, 2.0).numpy(), rows.numpy()
     scale = np.linalg.norm(values[edges[0]] - values[edges[1]], axis=1).mean()

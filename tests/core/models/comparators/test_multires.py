@@ -16,7 +16,7 @@ N_FEATURES, N_GENES = 2272, 785
 FEATURES, GENES, SIDE = 5, 4, 7
 SPOTS = SIDE * SIDE
 CENTRE = SPOTS // 2
-TRIED = SMALL.model_copy(update={"n_neighbours": 24})
+TRIED = SMALL.model_copy(update={"n_neighbours": 30, "max_pitches": 2.9})
 
 
 def linear(d_in: int, d_out: int) -> int:
@@ -69,29 +69,43 @@ def test_each_part_has_its_shape(network, inputs) -> None:
     assert network(inputs).shape == (SPOTS, GENES)
 
 
-def test_surroundings_are_five_by_five_and_itself_beyond_the_edge(inputs) -> None:
-    around = surroundings(inputs.pitch_xy, 24, 2.9)
-    assert around.shape == (SPOTS, 25)
+def test_surroundings_are_five_by_five_without_what_lies_beyond_the_edge(inputs) -> None:
+    around, is_there = surroundings(inputs.pitch_xy, 30, 2.9)
+    assert around.shape == is_there.shape == (SPOTS, 31)
     assert around[:, 0].tolist() == list(range(SPOTS))
     x, y = inputs.grid.T.tolist()
     for spot in range(SPOTS):
-        near = {i for i in range(SPOTS) if abs(x[i] - x[spot]) <= 2 and abs(y[i] - y[spot]) <= 2}
-        assert set(around[spot].tolist()) == near
+        near = [i for i in range(SPOTS) if abs(x[i] - x[spot]) <= 2 and abs(y[i] - y[spot]) <= 2]
+        assert sorted(around[spot][is_there[spot]].tolist()) == near
+
+
+@pytest.mark.parametrize(("settings", "n_inside"), [(MultiresSettings(), 30), (SMALL, 6)])
+def test_surroundings_on_a_hexagonal_grid_are_as_wide_on_every_side(settings, n_inside) -> None:
+    rows = torch.arange(9).float()
+    x, y = torch.meshgrid(rows, rows, indexing="xy")
+    pitch_xy = torch.stack([x + y % 2 / 2, y * 3**0.5 / 2], dim=2).flatten(0, 1)
+    around, is_there = surroundings(pitch_xy, settings.n_neighbours, settings.max_pitches)
+    middle = 4 * 9 + 4
+    offsets = (pitch_xy[around[middle]] - pitch_xy[middle])[is_there[middle]]
+    assert len(offsets) == 1 + n_inside
+    torch.testing.assert_close(offsets.mean(dim=0), torch.zeros(2), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(("n_spots", "width"), [(1, 1), (3, 3)])
 def test_a_small_section_has_as_many_as_there_are(inputs, n_spots, width) -> None:
-    assert surroundings(inputs.pitch_xy[:n_spots], 24, 2.9).shape == (n_spots, width)
+    around, is_there = surroundings(inputs.pitch_xy[:n_spots], 30, 2.9)
+    assert around.shape == is_there.shape == (n_spots, width)
 
 
-def test_a_spot_is_told_where_its_neighbours_lie(network, inputs) -> None:
+@pytest.mark.parametrize("spot", [CENTRE, 0])
+def test_a_spot_is_told_where_its_neighbours_lie(network, inputs, spot) -> None:
     rows = network.project(inputs.spots)
     branch: NeighbourBranch = network.neighbours
-    own = inputs.grid[CENTRE]
+    own = inputs.grid[spot]
     near = [i for i in range(SPOTS) if (inputs.grid[i] - own).abs().max() <= 2]
     memory = torch.stack([rows[i] + branch.offset((inputs.grid[i] - own).float()) for i in near])
-    expected = branch.decoder(rows[CENTRE : CENTRE + 1], memory)
-    torch.testing.assert_close(branch(rows, inputs.pitch_xy)[CENTRE : CENTRE + 1], expected)
+    expected = branch.decoder(rows[spot : spot + 1], memory)
+    torch.testing.assert_close(branch(rows, inputs.pitch_xy)[spot : spot + 1], expected)
 
 
 @pytest.mark.parametrize(("view", "near", "far"), [("spot", 0, 0), ("neighbours", 1, 0), ("section", 1, 1)])
