@@ -20,18 +20,23 @@ from gr2st_assets.publish import crash_point
 from gr2st_assets.records import Slot
 from gr2st_assets.section_images import DECODED, pixel_code
 from gr2st_assets.work import TRAINING, FoldWork
-from gr2st_core.errors import CheckpointError
+from gr2st_core.containers.checksums import file_sha256
+from gr2st_core.errors import CheckpointError, SettingsError
 from gr2st_core.models.registry import METHODS, MethodSpec, method
 
 if TYPE_CHECKING:
     from gr2st_assets.champion_records import Contender
     from gr2st_assets.lake import Lake
+    from gr2st_core.frozen import Frozen
     from gr2st_core.predictor import FitRequest, Fitted
     from gr2st_core.settings import Settings
     from gr2st_core.training.cost import Cost
 
 ENCODER_TABLES = sorted({f"image/embeddings_{name}" for spec in METHODS.values() for name in spec.features})
 """Patch features that any method reads of a query."""
+
+STARTING_WEIGHTS = "image_weights"
+"""Setting that names a file outside the lake which a training starts from."""
 
 _DECIDING = (
     "gr2st_core.models",
@@ -86,11 +91,38 @@ def training_roles(spec: MethodSpec) -> tuple[str, ...]:
 
 def settings_digest(spec: MethodSpec, settings: "Settings") -> str:
     """Digest of a method's settings (under its name or its method's), of how it is built, and of its components."""
-    names = (spec.settings, spec.name, spec.method)
-    own = next((getattr(settings, name) for name in names if name and hasattr(settings, name)), None)
+    own = _own_settings(spec, settings)
     parts = [settings_digest(method(name), settings) for name in spec.components]
     facts = [own.digest if own is not None else "", *_construction(spec), *parts]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _own_settings(spec: MethodSpec, settings: "Settings") -> "Frozen | None":
+    """Part of the settings that is the method's own."""
+    names = (spec.settings, spec.name, spec.method)
+    return next((getattr(settings, name) for name in names if name and hasattr(settings, name)), None)
+
+
+def starting_weights(spec: MethodSpec, settings: "Settings") -> dict[str, str]:
+    """SHA-256 of the file that a training on pixels starts from, where settings name one.
+
+    Raises
+    ------
+    SettingsError
+        It cannot be read.
+    """
+    file = getattr(_own_settings(spec, settings), STARTING_WEIGHTS, None) if spec.pixels else None
+    if file is None:
+        return {}
+    try:
+        return {STARTING_WEIGHTS: file_sha256(Path(file))}
+    except OSError as error:
+        raise SettingsError(
+            f"the file of weights to start from cannot be read: {error.strerror}",
+            file=file,
+            field=f"{spec.settings}.{STARTING_WEIGHTS}",
+            hint="name another in the settings file, or none",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -184,6 +216,7 @@ def job_facts(work: FoldWork, spec: MethodSpec) -> dict[str, str]:
     return {
         **work.section_inputs(section_tables(spec, query=False), training_roles(spec)),
         **work.membership(training_roles(spec)),
+        **starting_weights(spec, work.settings),
         "split_unit": _inner_question(work),
         "settings": settings_digest(spec, work.settings),
         "panel": work.panel().sha256,

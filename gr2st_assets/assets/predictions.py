@@ -20,6 +20,7 @@ from gr2st_assets.models import (
     model_id,
     section_tables,
     settings_digest,
+    starting_weights,
     training_roles,
 )
 from gr2st_assets.steps import Product
@@ -76,6 +77,7 @@ def model_asset(spec: MethodSpec) -> dg.AssetsDefinition:
         after=tuple(f"models/model_{name}" for name in spec.components),
         code=method_code(spec),
         settings_hash=partial(settings_digest, spec),
+        files=lambda work: starting_weights(spec, work.settings),
         kinds=frozenset({"torch"}),
         pool="gpu",
         group=_group(spec),

@@ -26,7 +26,7 @@ from gr2st_assets.slots import fold_slot
 from gr2st_assets.steps import is_current, publish_plan
 from gr2st_assets.tables import table_spec
 from gr2st_core.cohorts.synthetic import make_synthetic_cohort
-from gr2st_core.errors import ImageError
+from gr2st_core.errors import ImageError, SettingsError
 from gr2st_core.keys import SectionKey
 from gr2st_core.models.registry import METHODS, method
 from gr2st_core.settings import Settings
@@ -43,8 +43,8 @@ BLIND = SECTIONS[-1]
 FOLD = "tiny/patient-A"
 
 
-def plan_of(lake, table, key):
-    return BLUEPRINTS[table].open_plans(lake, Experiment(), SETTINGS, lambda _: lambda *_: None)(key)
+def plan_of(lake, table, key, settings=SETTINGS):
+    return BLUEPRINTS[table].open_plans(lake, Experiment(), settings, lambda _: lambda *_: None)(key)
 
 
 def published(lake, table, key):
@@ -165,6 +165,26 @@ def test_an_image_that_changed_since_its_section_was_made_is_not_trained_on(agai
     repaint(image)
     with pytest.raises(ImageError, match=r"not the one that the section was made from.*tiny/B1"):
         plan_of(lake, MODEL, FOLD).compute()
+
+
+def test_other_bytes_in_the_file_of_starting_weights_train_the_model_again(made, tmp_path):
+    _, lake = made
+    file, plain = tmp_path / "weights.safetensors", Settings()
+
+    def plan(name):
+        settings = Settings(hggep_small=plain.hggep_small.model_copy(update={"image_weights": str(file)}))
+        return plan_of(lake, f"models/model_{name}", FOLD, settings)
+
+    file.write_bytes(b"one")
+    before = plan("hggep_published_small")
+    assert plan("hggep_published_small").inputs == before.inputs
+    file.write_bytes(b"two")
+    changed = plan("hggep_published_small")
+    assert {name for name in changed.inputs if changed.inputs[name] != before.inputs[name]} == {"image_weights"}
+    assert changed.generation != before.generation
+    file.unlink()
+    with pytest.raises(SettingsError, match=r"No such file.*weights\.safetensors.*hggep_small\.image_weights"):
+        plan("hggep_published_small")
 
 
 def test_how_images_are_read_counts_for_methods_that_read_pixels_alone():

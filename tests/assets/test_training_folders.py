@@ -96,6 +96,17 @@ def test_another_seed_target_or_setting_is_another_job(work) -> None:
         assert models._job_folder(SimpleNamespace(**{**vars(work), "variant": variant}), method("gr2st_ours")) != own
 
 
+def test_other_starting_weights_are_another_job(work, tmp_path) -> None:
+    file, spec = tmp_path / "weights", method("mclstexp_published")
+    work.settings = Settings(mclstexp=Settings().mclstexp.model_copy(update={"image_weights": str(file)}))
+    file.write_bytes(b"one")
+    own = models._job_folder(work, spec)
+    assert models._job_folder(work, spec) == own
+    file.write_bytes(b"two")
+    assert models._job_folder(work, spec) != own
+    assert models.starting_weights(method("mclstexp_features"), work.settings) == {}
+
+
 def test_the_settings_of_a_blend_are_its_components_too() -> None:
     spec, plain = method("blend_default"), Settings()
     before = models.settings_digest(spec, plain)
