@@ -19,12 +19,21 @@ MakeRequest = Callable[..., FitRequest]
 
 
 def build_planted_section(
-    name: str, n_spots: int = 48, *, cohort: str = "toy", encoders: tuple[str, ...] = ("tiny",)
+    name: str,
+    n_spots: int = 48,
+    *,
+    cohort: str = "toy",
+    encoders: tuple[str, ...] = ("tiny",),
+    shift: tuple[float, float] = (0.0, 0.0),
 ) -> TrainSection:
-    """Build a section named like ``B4``: tissue scores, noisy features of them, counts drawn from them."""
+    """Build a section named like ``B4``: tissue scores, noisy features of them, counts drawn from them.
+
+    The scores are waves over rows and columns; ``shift`` says by how many radians each is moved.
+    """
     rng = np.random.default_rng([ord(letter) for letter in name])
     rows, columns = np.divmod(np.arange(n_spots), 8)
-    tissue = np.stack([np.sin(rows / 2 + ord(name[0])), np.cos(columns / 2)], axis=1)
+    waves = np.sin(rows / 2 + ord(name[0]) + shift[0]), np.cos(columns / 2 + shift[1])
+    tissue = np.stack(waves, axis=1)
     tissue += 0.3 * rng.normal(size=(n_spots, 2))
     link = np.random.default_rng(7)
     loadings, mixing = link.choice([-1.0, 1.0], size=(2, len(PLANTED_GENES))), link.normal(size=(2, 10))

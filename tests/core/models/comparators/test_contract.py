@@ -13,6 +13,7 @@ from gr2st_core.errors import CheckpointError, LeakageError, MissingArtifactErro
 from gr2st_core.models.comparators.specs import COMPARATORS
 from gr2st_core.models.registry import METHODS
 from gr2st_core.models.spec import M224
+from gr2st_core.settings import Settings
 from gr2st_core.training.checkpoint import load_state, save_state
 from gr2st_core.types import Counts
 from samples.pictured import quick, with_pixels
@@ -122,6 +123,27 @@ def test_lonely_and_empty_spots_are_finite(name, pictured, planted_request) -> N
     alone = query.image.rows(np.array([7]))
     assert np.isfinite(fitted.predict(query.image).values).all()
     assert np.isfinite(fitted.predict(alone).values).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_section_larger_than_the_position_tables_teaches_and_is_predicted(
+    name, fitted, pictured, planted_request
+) -> None:
+    def spread(section):
+        """The same spots over 133 columns and 131 rows, as many pitches apart as that is."""
+        image, factors = section.image, np.array([19, 26])
+        xy = image.pixel_xy * factors
+        patches = replace(image.patches, pixel_xy=xy)
+        return replace(section, image=replace(image, array_xy=image.array_xy * factors, pixel_xy=xy, patches=patches))
+
+    small, large = pictured("C1").image, spread(pictured("C1")).image
+    assert large.array_xy.max(axis=0).min() >= getattr(Settings(), METHODS[name].settings).n_positions
+    taught = quick(name).fit(planted_request(pictured("A1"), spread(pictured("A2")), pictured("B1")))
+    for own in (fitted(name), taught):
+        predicted = own.predict(large).values
+        assert np.isfinite(predicted).all()
+        assert predicted.shape == own.predict(small).values.shape
+        assert predicted.std(axis=0).min() > 0
 
 
 @pytest.mark.parametrize("name", SMALL)
