@@ -38,6 +38,7 @@ class MclStExpPredictor(ComparatorPredictor[MclStExpSettings, MclStExpNetwork, F
         "the number of epochs is chosen on an inner split (published: 90, no validation)",
         "position tables have n_positions rows (published: 65,536, nearly all unused); larger grids are shrunk to fit",
         "colours of a batch's patches change in one random order (published: one for each patch)",
+        "no dropout unless settings say otherwise: that of the projections has no published rate",
         "frozen features, where they stand for pixels, are not augmented",
     )
 

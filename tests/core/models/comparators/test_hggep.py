@@ -19,7 +19,9 @@ from gr2st_core.comparator_settings.hggep import SMALL, HGGEPSettings
 from gr2st_core.errors import CheckpointError
 from gr2st_core.models.comparators.hggep.network import HGGEPNetwork
 from gr2st_core.models.comparators.hggep.taps import ShuffleNetTrunk
+from gr2st_core.models.comparators.hypergraph import alike_neighbours
 from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
+from gr2st_core.models.comparators.neighbours import nearest_edges
 from gr2st_core.models.registry import METHODS
 from gr2st_core.models.spec import M224
 from gr2st_core.settings import Settings
@@ -85,6 +87,41 @@ def test_the_full_shapes_are_the_published_ones() -> None:
     assert network.hypergraph.widen.weight.weight.shape == (1024, 512)
     assert network.jump.lstm.num_layers == 4
     assert network.head(jumped).shape == network.zinb(jumped).mean.shape == (2, 785)
+
+
+@torch.no_grad()
+def test_prediction_is_the_parts_in_order(network, inputs) -> None:
+    network(inputs)  # gives batch normalisation its statistics
+    stem = network.eval().stem
+    middle, last = stem.trunk(stem.gradient(inputs.spots.float()))
+    maps = middle, last, last.flatten(2).max(dim=2).values[:, :, None, None]
+    place = network.place.x.weight[inputs.grid[:, 0]] + network.place.y.weight[inputs.grid[:, 1]]
+    taps = []
+    for tap, blocks, seen in zip((stem.middle, stem.last, stem.largest), network.transformers, maps, strict=True):
+        weigh, normalise, narrow, _ = tap
+        kept = torch.einsum("oi,niyx->noyx", narrow.weight[:, :, 0, 0], normalise(weigh(seen)))
+        taps.append(blocks((kept + narrow.bias[:, None, None]).reshape(N_SPOTS, -1) + place))
+    together = sum(taps)
+    graph = alike_neighbours(together, nearest_edges(inputs.pitch_xy, 8, 2.0), 4)
+    hidden = network.hypergraph.narrow(together, graph).clamp(min=0)
+    layers = [*taps, together + network.hypergraph.widen(hidden, graph)]
+    state, read = None, []
+    for layer in layers:
+        output, state = network.jump.lstm(layer[None], state)
+        read.append(output[0])
+    rows = sum(read) / 4
+    normal = (rows - rows.mean(1, keepdim=True)) / (rows.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    expected = normal @ network.head[1].weight.T + network.head[1].bias
+    torch.testing.assert_close(network(inputs), expected, rtol=1e-3, atol=1e-5)
+
+
+@torch.no_grad()
+def test_hyperedges_of_the_least_alike_are_a_setting(network, inputs) -> None:
+    other = HGGEPNetwork(TINY.model_copy(update={"hyperedge": "least_alike", "n_alike": 2}), PATCH, N_GENES)
+    same = HGGEPNetwork(TINY.model_copy(update={"n_alike": 2}), PATCH, N_GENES)
+    for own in (other, same):
+        own.load_state_dict(network.state_dict())
+    assert not torch.allclose(other.eval()(inputs), same.eval()(inputs))
 
 
 def _brightness_shown(trunk: ShuffleNetTrunk) -> float:

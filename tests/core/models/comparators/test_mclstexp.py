@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from torchvision.models.densenet import DenseNet
 from torchvision.transforms.v2 import functional
 
 from gr2st_core.comparator_settings.mclstexp import SMALL, MclStExpSettings
@@ -82,6 +83,47 @@ def test_every_part_returns_its_shape() -> None:
     assert network.spot.place(grid).shape == network.spot.blocks(torch.rand(5, N_GENES)).shape == (5, N_GENES)
     assert network.spot(torch.rand(5, N_GENES), grid).shape == (5, 8)
     assert MclStExpNetwork(TINY, (10,), N_GENES).embed_images(torch.rand(5, 10)).shape == (5, 8)
+
+
+@torch.no_grad()
+def test_the_image_encoder_is_torchvisions_without_its_classifier() -> None:
+    torch.manual_seed(0)
+    encoder = MclStExpNetwork(TINY, (3, 32, 32), N_GENES).eval().encoder
+    theirs = DenseNet(TINY.growth_rate, TINY.block_config, TINY.n_init_features).eval()
+    theirs.classifier = torch.nn.Identity()
+    theirs.load_state_dict(encoder.state_dict(), strict=False)
+    torch.testing.assert_close(encoder(patches(5)), theirs(patches(5).float() / 255))
+
+
+@torch.no_grad()
+def test_a_spot_is_its_expression_and_place_through_attention_and_projection(batch) -> None:
+    torch.manual_seed(0)
+    tower = MclStExpNetwork(TINY, (10,), N_GENES).eval().spot
+    inputs, truth = batch(torch.rand(9, 10))
+    column, row = inputs.grid.T
+    rows = truth.expression + tower.place.x.weight[column] + tower.place.y.weight[row]
+    for block in tower.blocks:
+        rows = rows + block.attention(block.norm_attention(rows))
+        rows = rows + block.mlp(block.norm_mlp(rows))
+    head = tower.projection
+    narrow = rows @ head.project.weight.T + head.project.bias
+    expected = head.norm(narrow + head.correct(torch.nn.functional.gelu(narrow)))
+    torch.testing.assert_close(tower(truth.expression, inputs.grid), expected)
+
+
+@pytest.mark.parametrize("spots", [torch.rand(9, 10), patches(9)])
+def test_every_parameter_learns(batch, spots) -> None:
+    torch.manual_seed(0)
+    network = MclStExpNetwork(TINY, tuple(spots.shape[1:]), N_GENES)
+    network.train().loss_terms(*batch(spots))["total"].backward()
+    assert [name for name, own in network.named_parameters() if own.grad is None or not own.grad.any()] == []
+
+
+def test_decay_is_part_of_the_gradient() -> None:
+    predictor = METHODS["mclstexp_published"].build(Settings())
+    optimiser = predictor.optimiser(MclStExpNetwork(TINY, (10,), N_GENES))
+    assert type(optimiser) is torch.optim.Adam
+    assert optimiser.defaults["weight_decay"] == 1e-3
 
 
 def test_the_loss_is_symmetric_cross_entropy_to_identity(batch) -> None:
