@@ -71,8 +71,13 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
         """
         raise NotImplementedError
 
-    def initialise(self, network: NetworkT) -> tuple[str, ...]:  # noqa: ARG002 - for those that start elsewhere
+    def initialise(self, network: NetworkT, train: LazySections) -> tuple[str, ...]:  # noqa: ARG002 - for some systems
         """Give a fresh network what does not start at random; only training calls this, never loading.
+
+        Parameters
+        ----------
+        train
+            What it is about to learn from.
 
         Returns
         -------
@@ -173,13 +178,14 @@ class ComparatorPredictor(Generic[SettingsT, NetworkT, FittedT]):
         device, reader = pick_device(), self.source.fit(sections)
         with seeded(request.seed, "initialisation"):
             network = self.built(reader.shape, len(request.panel)).to(device)
-        started = self.initialise(network)
 
         def lazily(own: Sequence[TrainSection]) -> LazySections:
             positions = self.settings.n_positions
             return LazySections(own, reader, request.panel, request.target, n_positions=positions, device=device)
 
-        learner = self.learner(network, lazily(sections), lazily(validation))
+        taught = lazily(sections)
+        started = self.initialise(network, taught)
+        learner = self.learner(network, taught, lazily(validation))
         run = train(
             learner,
             stage=stage,

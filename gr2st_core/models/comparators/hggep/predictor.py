@@ -12,6 +12,7 @@ from gr2st_core.comparator_settings.hggep import HGGEPSettings
 from gr2st_core.models.comparators.hggep.network import HGGEPNetwork
 from gr2st_core.models.comparators.hggep.taps import ImageTaps
 from gr2st_core.models.comparators.image_weights import load_image_weights
+from gr2st_core.models.comparators.lazy import LazySections
 from gr2st_core.models.comparators.network import SectionNetwork
 from gr2st_core.models.comparators.section_predictor import SectionPredictor
 
@@ -49,7 +50,7 @@ class HGGEPPredictor(SectionPredictor[HGGEPSettings]):
         """Build the network."""
         return HGGEPNetwork(self.settings, row_shape, n_genes)
 
-    def initialise(self, network: SectionNetwork) -> tuple[str, ...]:
+    def initialise(self, network: SectionNetwork, train: LazySections) -> tuple[str, ...]:  # noqa: ARG002
         """Start the image encoder from the weights that the settings name.
 
         Raises

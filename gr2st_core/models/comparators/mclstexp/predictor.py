@@ -46,7 +46,7 @@ class MclStExpPredictor(ComparatorPredictor[MclStExpSettings, MclStExpNetwork, F
         """Build the network."""
         return MclStExpNetwork(self.settings, row_shape, n_genes)
 
-    def initialise(self, network: MclStExpNetwork) -> tuple[str, ...]:
+    def initialise(self, network: MclStExpNetwork, train: LazySections) -> tuple[str, ...]:  # noqa: ARG002
         """Give the image encoder its starting weights, if there is one."""
         if network.encoder is None:
             return ()

@@ -234,7 +234,7 @@ def weights(tmp_path):
 def test_the_encoder_starts_from_torchvisions_weights(network, weights) -> None:
     file, state = weights
     predictor = quick("hggep_published_small", image_weights=str(file))
-    (said,) = predictor.initialise(network)
+    (said,) = predictor.initialise(network, None)
     assert hashlib.sha256(file.read_bytes()).hexdigest() in said
     trunk = {name: tensor for name, tensor in network.stem.trunk.state_dict().items() if "num_batches" not in name}
     assert len(trunk) > 200
@@ -244,7 +244,7 @@ def test_the_encoder_starts_from_torchvisions_weights(network, weights) -> None:
 def test_weights_of_another_encoder_are_refused(network, tmp_path) -> None:
     save_file({"features.conv0.weight": torch.ones(1)}, tmp_path / "dense.safetensors")
     with pytest.raises(CheckpointError, match=r"other names.*dense\.safetensors.*expected.*found=.*conv0"):
-        quick("hggep_published_small", image_weights=str(tmp_path / "dense.safetensors")).initialise(network)
+        quick("hggep_published_small", image_weights=str(tmp_path / "dense.safetensors")).initialise(network, None)
 
 
 def test_a_trained_model_says_where_it_started_and_no_longer_needs_the_file(
@@ -266,4 +266,4 @@ def test_a_trained_model_says_where_it_started_and_no_longer_needs_the_file(
 
 def test_on_features_there_is_no_encoder_to_start(weights) -> None:
     predictor = quick("hggep_features_small", image_weights=str(weights[0]))
-    assert predictor.initialise(HGGEPNetwork(TINY, (7,), N_GENES)) == ()
+    assert predictor.initialise(HGGEPNetwork(TINY, (7,), N_GENES), None) == ()

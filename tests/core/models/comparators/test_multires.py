@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from gr2st_core.comparator_settings.multires import SMALL, MultiresSettings
+from gr2st_core.expression.targets import to_target
 from gr2st_core.models.comparators.inputs import SectionInputs, SectionTruth
 from gr2st_core.models.comparators.multires.branches import NeighbourBranch, surroundings
 from gr2st_core.models.comparators.multires.network import BRANCHES, MultiresNetwork
 from gr2st_core.models.registry import METHODS
+from gr2st_core.models.spec import M224
 from gr2st_core.settings import Settings
+from samples.pictured import quick
 
 N_FEATURES, N_GENES = 2272, 785
 FEATURES, GENES, SIDE = 5, 4, 7
@@ -132,6 +136,16 @@ def test_the_loss_is_the_error_of_each_head_and_the_distance_from_the_fused_one(
     assert [terms["mse"], *(terms[f"{name}_mse"] for name in BRANCHES)] == pytest.approx(
         [errors["fused"], *(errors[name] for name in BRANCHES)], rel=1e-5
     )
+
+
+def test_every_head_starts_at_the_mean_of_the_training_spots(planted_section, planted_request) -> None:
+    sections = [planted_section(name, encoders=M224) for name in ("A1", "B1", "B2")]
+    request = planted_request(*sections)
+    fitted = quick("multires_features_small", learning_rate=1e-9, weight_decay=0).fit(request)
+    mean = np.concatenate([to_target(section.counts, request.panel, request.target) for section in sections]).mean(0)
+    for head in fitted.network.heads.values():
+        np.testing.assert_allclose(head.bias.detach().numpy(), mean, atol=1e-6)
+    assert any("start at the mean" in note for note in fitted.state().config["notes"])
 
 
 def test_the_fused_head_does_not_learn_from_its_branches(network, inputs, truth) -> None:
