@@ -5,8 +5,6 @@ Belongs here: the base classes, and reading rows in portions. Does not belong he
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -41,17 +39,20 @@ class SectionNetwork(ComparatorNetwork):
         return {"mse": mse, "total": mse}
 
 
-def in_portions(stem: Callable[[Tensor], Tensor], spots: Tensor, *, whole: bool) -> Tensor:
-    """Run a stem over rows, in portions where memory would be short and rows do not depend on each other.
+def in_portions(stem: nn.Module, spots: Tensor) -> Tensor:
+    """Run a stem over rows: when predicting in portions, since memory would be short and rows stand by themselves.
 
-    Parameters
-    ----------
-    whole
-        In training: batch normalisation reads all rows of a section, and gradients need them anyway.
+    In training batch normalisation reads all rows of a section, and gradients need them anyway. A single row has no
+    spread to be normalised by: it is normalised as when predicting.
     """
-    if whole:
-        return stem(spots)
-    return torch.cat([stem(portion) for portion in spots.split(PORTION)])
+    if not stem.training:
+        return torch.cat([stem(portion) for portion in spots.split(PORTION)])
+    if len(spots) > 1:
+        whole: Tensor = stem(spots)
+        return whole
+    single: Tensor = stem.eval()(spots)
+    stem.train()
+    return single
 
 
 def without_counters(network: nn.Module) -> None:

@@ -58,7 +58,7 @@ class HGGEPNetwork(DistilledNetwork):
 
     def embedded(self, inputs: SectionInputs, edges: Tensor) -> Tensor:
         """What all heads read of the spots, ``(n_spots, d_model)``."""
-        taps = in_portions(self.stem, inputs.spots, whole=self.training) + self.place(inputs.grid)[:, None]
+        taps = in_portions(self.stem, inputs.spots) + self.place(inputs.grid)[:, None]
         rows = [blocks(tap) for blocks, tap in zip(self.transformers, taps.unbind(1), strict=True)]
         summed = rows[0] + rows[1] + rows[2]
         graph = alike_neighbours(summed, edges, self.n_alike, least=self.is_least_alike)

@@ -58,8 +58,6 @@ class ImageTaps(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """From uint8 ``(n, 3, input_px, input_px)`` to ``(n, 3, d_model)``; pixels enter as 0-255, as published."""
-        if self.training and len(patches) == 1:  # batch normalisation has no spread of a single value
-            return self(patches.expand(2, -1, -1, -1))[:1]
         middle, last = self.trunk(self.gradient(patches.float()))
         largest = last.amax(dim=(2, 3), keepdim=True)
         return torch.stack([self.middle(middle), self.last(last), self.largest(largest)], dim=1)

@@ -44,7 +44,7 @@ class Hist2STNetwork(DistilledNetwork):
 
     def embedded(self, inputs: SectionInputs, edges: Tensor) -> Tensor:
         """What the heads read of the spots, ``(n_spots, d_model)``."""
-        rows = in_portions(self.stem, inputs.spots, whole=self.training) + self.place(inputs.grid)
+        rows = in_portions(self.stem, inputs.spots) + self.place(inputs.grid)
         rows, outputs = self.blocks(rows), []
         for layer in self.graph:
             rows = layer(rows, edges)

@@ -76,7 +76,7 @@ class MclStExpNetwork(ComparatorNetwork):
 
     def embed_images(self, spots: Tensor) -> Tensor:
         """Embed what the image shows of each spot by itself, ``(n_spots, d_embedding)``."""
-        rows = spots if self.encoder is None else in_portions(self.encoder, spots, whole=self.training)
+        rows = spots if self.encoder is None else in_portions(self.encoder, spots)
         embedded: Tensor = self.projection(rows)
         return embedded
 

@@ -71,7 +71,7 @@ class THItoGeneNetwork(SectionNetwork):
 
     def capsules(self, inputs: SectionInputs) -> Tensor:
         """Capsules of the patches, then the column's and the row's, ``(n_spots, n_capsules + 2, d_capsule)``."""
-        seen = in_portions(self.stem, inputs.spots, whole=self.training)
+        seen = in_portions(self.stem, inputs.spots)
         return torch.cat([seen, self.place.apart(inputs.grid)], dim=1)
 
 

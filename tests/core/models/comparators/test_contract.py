@@ -126,6 +126,13 @@ def test_lonely_and_empty_spots_are_finite(name, pictured, planted_request) -> N
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_a_section_of_one_spot_can_be_trained_on(name, pictured, planted_request) -> None:
+    one = pictured("A2").rows(np.array([3]))
+    fitted = quick(name).fit(planted_request(pictured("A1"), one, pictured("B1")))
+    assert np.isfinite(fitted.predict(pictured("C1").image).values).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_a_section_larger_than_the_position_tables_teaches_and_is_predicted(
     name, fitted, pictured, planted_request
 ) -> None:

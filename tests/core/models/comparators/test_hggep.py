@@ -210,12 +210,6 @@ def test_spots_are_predicted_alike_in_portions_and_at_once(network, inputs, monk
         torch.testing.assert_close(network(inputs), whole, atol=1e-5, rtol=0)
 
 
-def test_a_section_of_one_spot_can_be_trained_on(network, inputs, truth) -> None:
-    one = SectionInputs(inputs.spots[:1], inputs.grid[:1], inputs.pitch_xy[:1])
-    alone = SectionTruth(truth.expression[:1], truth.counts[:1], truth.size_factors[:1])
-    assert all(torch.isfinite(term) for term in network.train().loss_terms(one, alone).values())
-
-
 def test_a_width_that_maps_cannot_fill_is_refused() -> None:
     with pytest.raises(ValidationError, match="multiple of 16 at input_px 112"):
         HGGEPSettings(d_model=1000)

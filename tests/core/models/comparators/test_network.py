@@ -8,19 +8,30 @@ from torch import nn
 from gr2st_core.models.comparators.network import PORTION, in_portions, without_counters
 
 
-def test_portions_are_put_together_in_order() -> None:
-    sizes = []
+class Stem(nn.Module):
+    """Doubles rows, and remembers how many it was given at once and in which mode."""
 
-    def stem(rows):
-        sizes.append(len(rows))
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, bool]] = []
+
+    def forward(self, rows):
+        self.seen.append((len(rows), self.training))
         return 2 * rows
 
-    rows = torch.arange(2 * PORTION + 3.0)[:, None]
-    assert torch.equal(in_portions(stem, rows, whole=False), 2 * rows)
-    assert sizes == [PORTION, PORTION, 3]
-    sizes.clear()
-    assert torch.equal(in_portions(stem, rows, whole=True), 2 * rows)
-    assert sizes == [len(rows)]
+
+def test_portions_are_put_together_in_order_and_training_sees_all_at_once() -> None:
+    stem, rows = Stem(), torch.arange(2 * PORTION + 3.0)[:, None]
+    for mode in (False, True):
+        assert torch.equal(in_portions(stem.train(mode), rows), 2 * rows)
+    assert stem.seen == [(PORTION, False), (PORTION, False), (3, False), (len(rows), True)]
+
+
+def test_a_single_row_is_normalised_as_when_predicting() -> None:
+    stem = Stem()
+    assert in_portions(stem, torch.ones(1, 1)).item() == 2
+    assert stem.seen == [(1, False)]
+    assert stem.training
 
 
 def test_counters_of_normalisation_are_neither_stored_nor_asked_for() -> None:
