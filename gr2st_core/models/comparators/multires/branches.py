@@ -46,8 +46,8 @@ def surroundings(pitch_xy: Tensor, n_neighbours: int, max_pitches: float) -> tup
     pitch_xy
         Spot centres in units of the pitch, ``(n_spots, 2)``.
     n_neighbours
-        At most; a smaller section has fewer. Where as many lie within ``max_pitches`` on any grid, none is left out
-        on one side of a spot for another equally far on the other.
+        At most; a smaller section has fewer. Where more lie within ``max_pitches``, equally far ones are left out on
+        one side of a spot and not on the other.
 
     Returns
     -------
