@@ -15,7 +15,6 @@ PUBLISHED = {
     "thitogene": {**ATTENTION, "epochs": 200, "dropout": 0.2, "n_neighbours": 4, "graph_heads": 8},
     "hggep": {
         **ATTENTION, **DISTILLED, "epochs": 500, "n_neighbours": 8, "theta": 0.7, "hypergraph_dropout": 0.5,
-        "hyperedge": "most_alike",
     },
     "mclstexp": {
         "epochs": 90, "learning_rate": 1e-4, "weight_decay": 1e-3, "batch_spots": 128, "input_px": 224, "n_heads": 8,
@@ -34,6 +33,10 @@ def test_a_full_size_is_set_as_published(system) -> None:
     assert {name: getattr(own, name) for name in PUBLISHED[system]} == PUBLISHED[system]
     assert own.patience is None, "no publication stops early"
     assert own.n_positions == 64
+
+
+def test_hggep_joins_the_most_alike_against_its_released_code() -> None:
+    assert Settings().hggep.hyperedge == "most_alike"
 
 
 @pytest.mark.parametrize("name", ["histogene", "hist2st", "thitogene", "hggep", "mclstexp"])
