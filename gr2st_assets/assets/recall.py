@@ -46,8 +46,8 @@ ASKED = {
     COMPARED: SMALL_ON_FEATURES,
 }
 """Methods that are asked, by table: they read one encoder's features, or none."""
-COMPARED_SEED = 0
-"""Comparators are asked under this seed alone: their draws of spots repeat them already, and training takes long."""
+COMPARED_UNDER = ("per_spot", 0)
+"""Comparators are asked under this target and seed alone: draws of spots repeat them already, and training is long."""
 
 
 def recall_digest(methods: Sequence[str], settings: "Settings") -> str:
@@ -62,8 +62,8 @@ def compute_scores(work: FoldWork) -> Product:
 
 
 def compute_compared(work: FoldWork) -> Product:
-    """The same of the small comparators on features, under the first seed."""
-    if work.variant.seed != COMPARED_SEED:
+    """The same of the small comparators on features, under one target and seed."""
+    if (work.variant.target, work.variant.seed) != COMPARED_UNDER:
         return _nothing(COMPARED)
     return _scores(COMPARED, work)
 

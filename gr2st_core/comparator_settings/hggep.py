@@ -62,7 +62,5 @@ SMALL = HGGEPSettings(
 )
 """For two cores."""
 
-FEATURES_SMALL = SMALL.model_copy(
-    update={"epochs": 8, "patience": 4, "learning_rate": 2e-3, "input_px": 32, "d_model": 256}
-)
-"""The same on features; ``input_px`` only says how wide a row may be."""
+FEATURES_SMALL = SMALL.model_copy(update={"epochs": 30, "patience": 10, "learning_rate": 2e-3})
+"""The same on features."""

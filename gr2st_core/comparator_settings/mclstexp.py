@@ -53,5 +53,5 @@ SMALL = MclStExpSettings(
 )
 """For two cores."""
 
-FEATURES_SMALL = SMALL.model_copy(update={"epochs": 14, "patience": 6})
+FEATURES_SMALL = SMALL.model_copy(update={"epochs": 24, "patience": 8})
 """The same on features."""

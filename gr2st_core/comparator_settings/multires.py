@@ -33,8 +33,8 @@ class MultiresSettings(ComparatorSettings):
 
 
 SMALL = MultiresSettings(
-    epochs=16,
-    patience=5,
+    epochs=40,
+    patience=12,
     learning_rate=1e-3,
     d_model=128,
     n_heads=4,

@@ -44,8 +44,8 @@ class Reg2STSettings(ComparatorSettings):
 
 
 SMALL = Reg2STSettings(
-    epochs=18,
-    patience=5,
+    epochs=60,
+    patience=15,
     learning_rate=3e-3,
     first_rate=5e-4,
     last_rate=1e-4,

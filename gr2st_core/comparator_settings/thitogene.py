@@ -50,5 +50,5 @@ SMALL = THItoGeneSettings(
 )
 """For two cores."""
 
-FEATURES_SMALL = SMALL.model_copy(update={"epochs": 40, "patience": 12, "learning_rate": 3e-3})
+FEATURES_SMALL = SMALL.model_copy(update={"epochs": 60, "patience": 15, "learning_rate": 3e-3})
 """The same on features."""
