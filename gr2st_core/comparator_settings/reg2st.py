@@ -44,7 +44,7 @@ class Reg2STSettings(ComparatorSettings):
 
 
 SMALL = Reg2STSettings(
-    epochs=60,
+    epochs=55,
     patience=15,
     learning_rate=3e-3,
     first_rate=5e-4,
@@ -52,7 +52,7 @@ SMALL = Reg2STSettings(
     warm_up_epochs=2,
     d_model=128,
     d_hidden=128,
-    depth=2,
+    depth=1,
     n_heads=4,
     d_mlp=128,
 )
