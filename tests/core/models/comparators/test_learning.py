@@ -29,7 +29,7 @@ QUICK = {
     "thitogene_published_small": {"epochs": 20},
     "thitogene_features_small": {"epochs": 10},
     "hggep_published_small": {"epochs": 10, "learning_rate": 3e-3, "d_model": 32, "d_mlp": 64, "d_hypergraph": 32},
-    "hggep_features_small": {"epochs": 12, "learning_rate": 1e-3},
+    "hggep_features_small": {"epochs": 12, "learning_rate": 1e-3, "d_model": 256},
     "mclstexp_published_small": {"epochs": 10},
     "mclstexp_features_small": {"epochs": 14},
     "reg2st_features_small": {"epochs": 100, "warm_up_epochs": 5, "depth": 1, "d_model": 64},
