@@ -352,7 +352,7 @@ _SPECS = (
     ),
     _recall_scores(
         "evaluation/recall_scores_comparators",
-        "The same of the small comparators on features, under `per_spot` and seed 0 only: draws of spots repeat it",
+        "The same of the small comparators on features, under per_spot and seed 0 only: draws of spots repeat it",
     ),
     TableSpec(
         "evaluation/recall_share",
